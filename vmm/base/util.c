@@ -1,0 +1,92 @@
+/*
+ * Helpers of util.h that are too long to be inline. No state.
+ */
+#include "vmm/base/util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+void util_assert_failed(const char *expr, const char *file, int line)
+{
+	fprintf(stderr, "vmm: bug: %s:%d: assertion failed: %s\n", file, line, expr);
+	abort();
+}
+
+unsigned util_edit_distance(const char *a, const char *b)
+{
+	enum {
+		WORD_MAX = 64
+	};
+	size_t len_a = strnlen(a, WORD_MAX), len_b = strnlen(b, WORD_MAX);
+	unsigned rows[3][WORD_MAX + 1];
+	unsigned *before = rows[0], *prev = rows[1], *cur = rows[2];
+
+	for (size_t j = 0; j <= len_b; j++)
+		prev[j] = (unsigned)j;
+	for (size_t i = 1; i <= len_a; i++) {
+		unsigned *recycled = before;
+
+		cur[0] = (unsigned)i;
+		for (size_t j = 1; j <= len_b; j++) {
+			unsigned best = prev[j - 1] + (a[i - 1] != b[j - 1]);
+
+			best = MIN(best, prev[j] + 1);
+			best = MIN(best, cur[j - 1] + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				best = MIN(best, before[j - 2] + 1);
+			cur[j] = best;
+		}
+		before = prev;
+		prev = cur;
+		cur = recycled;
+	}
+	return prev[len_b];
+}
+
+int64_t util_pread_full(int fd, void *buf, uint64_t len, uint64_t offset)
+{
+	uint64_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(fd, (char *)buf + done, len - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (uint64_t)n;
+	}
+	return (int64_t)done;
+}
+
+int64_t util_pwrite_full(int fd, const void *buf, uint64_t len, uint64_t offset)
+{
+	uint64_t done = 0;
+
+	while (done < len) {
+		ssize_t n =
+			pwrite(fd, (const char *)buf + done, len - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		done += (uint64_t)n;
+	}
+	return (int64_t)done;
+}
+
+uint64_t util_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}

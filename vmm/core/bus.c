@@ -1,0 +1,135 @@
+/*
+ * See bus.h.
+ */
+#include "vmm/core/bus.h"
+
+#include <errno.h>
+
+void bus_init(struct bus *bus, const char *name)
+{
+	*bus = (struct bus){.name = name};
+}
+
+int bus_add(struct bus *bus, const struct bus_range *range, struct err *err)
+{
+	size_t at = 0;
+	uint64_t last;
+
+	ASSERT(!bus->frozen);
+	if (!range->size || util_add_overflows(range->base, range->size - 1, &last))
+		return err_set(err, EXIT_CODE_DEVICE, EINVAL,
+			"%s: the %s range at 0x%llx is empty or wraps", range->name, bus->name,
+			(unsigned long long)range->base);
+	if (bus->count == BUS_RANGES_MAX)
+		return err_set(err, EXIT_CODE_DEVICE, ENOSPC,
+			"%s: the %s bus is full (%d ranges); use fewer devices", range->name,
+			bus->name, BUS_RANGES_MAX);
+	while (at < bus->count && bus->ranges[at].base < range->base)
+		at++;
+	for (size_t i = at ? at - 1 : 0; i < bus->count && i <= at; i++) {
+		const struct bus_range *other = &bus->ranges[i];
+
+		if (other->base <= last && range->base <= other->base + (other->size - 1))
+			return err_set(err, EXIT_CODE_DEVICE, EBUSY,
+				"%s: the %s range at 0x%llx is taken by %s", range->name, bus->name,
+				(unsigned long long)range->base, other->name);
+	}
+	memmove(&bus->ranges[at + 1], &bus->ranges[at], (bus->count - at) * sizeof(bus->ranges[0]));
+	bus->ranges[at] = *range;
+	bus->count++;
+	return 0;
+}
+
+void bus_freeze(struct bus *bus)
+{
+	bus->frozen = true;
+}
+
+const struct bus_range *bus_find(const struct bus *bus, uint64_t addr)
+{
+	size_t low = 0, high = bus->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct bus_range *range = &bus->ranges[mid];
+
+		if (addr < range->base)
+			high = mid;
+		else if (addr - range->base >= range->size)
+			low = mid + 1;
+		else
+			return range;
+	}
+	return NULL;
+}
+
+static bool is_whole(const struct bus_range *range, uint64_t addr, unsigned size)
+{
+	return (size == 1 || size == 2 || size == 4 || size == 8) &&
+		util_range_inside(addr - range->base, size, range->size);
+}
+
+static uint64_t range_read(const struct bus_range *range, uint64_t addr, unsigned size)
+{
+	uint64_t value;
+
+	if (range->lock)
+		pthread_mutex_lock(range->lock);
+	value = range->ops->read(range->opaque, addr - range->base, size);
+	if (range->lock)
+		pthread_mutex_unlock(range->lock);
+	return value;
+}
+
+static void range_write(const struct bus_range *range, uint64_t addr, unsigned size, uint64_t value)
+{
+	if (range->lock)
+		pthread_mutex_lock(range->lock);
+	range->ops->write(range->opaque, addr - range->base, size, value);
+	if (range->lock)
+		pthread_mutex_unlock(range->lock);
+}
+
+bool bus_read(const struct bus *bus, uint64_t addr, void *data, unsigned size)
+{
+	const struct bus_range *range = bus_find(bus, addr);
+	bool claimed = false;
+
+	if (range && is_whole(range, addr, size)) {
+		uint64_t value = range_read(range, addr, size);
+
+		memcpy(data, &value, size);
+		return true;
+	}
+	memset(data, 0xff, size);
+	for (unsigned i = 0; i < size; i++) {
+		range = bus_find(bus, addr + i);
+		if (!range)
+			continue;
+		((uint8_t *)data)[i] = (uint8_t)range_read(range, addr + i, 1);
+		claimed = true;
+	}
+	return claimed;
+}
+
+bool bus_write(const struct bus *bus, uint64_t addr, const void *data, unsigned size)
+{
+	const struct bus_range *range = bus_find(bus, addr);
+	bool claimed = false;
+
+	if (range && is_whole(range, addr, size)) {
+		uint64_t value = 0;
+
+		memcpy(&value, data, size);
+		range_write(range, addr, size, value);
+		return true;
+	}
+	for (unsigned i = 0; i < size; i++) {
+		range = bus_find(bus, addr + i);
+		if (!range)
+			continue;
+		range_write(range, addr + i, 1, ((const uint8_t *)data)[i]);
+		claimed = true;
+	}
+	return claimed;
+}

@@ -1,0 +1,185 @@
+/*
+ * A device, its class and life cycle, and the platform it is put into.
+ *
+ *   create   takes its arguments; no effect on the host; may fail with a sentence
+ *   realize  claims addresses and interrupts, opens host resources; may fail
+ *   reset    back to power-on state; all vCPUs are stopped
+ *   destroy  undoes all of it; legal at any point after create
+ *
+ * The addresses and interrupts of a device are data (res[]): the bus, the ACPI
+ * tables, the device tree and the kernel command line are all written from
+ * that one description.
+ *
+ * A device sees the platform only: never KVM, never the VM that owns it. Its
+ * mutex is taken by the bus and the loop before they call it; device code never
+ * takes it, except in a callback of a thread of its own (a backend's worker).
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/base/err.h"
+#include "vmm/base/log.h"
+#include "vmm/core/bus.h"
+#include "vmm/core/gmem.h"
+#include "vmm/core/irq.h"
+#include "vmm/core/loop.h"
+
+struct device;
+struct chr;
+struct blk;
+
+/* ---- What a device asks of the machine ---- */
+
+enum machine_request {
+	MACHINE_POWEROFF, /* ACPI S5 */
+	MACHINE_RESET,	  /* reset register, i8042, triple fault is the vCPU's */
+	MACHINE_EXIT,	  /* debug-exit port; value = exit status, 0 to 255 */
+	MACHINE_PANIC,	  /* pvpanic: the guest's kernel panicked */
+};
+
+struct platform_ops {
+	/*
+	 * Connects an interrupt wire: fills `line`, which stays valid until the
+	 * platform ends. Level lines are active high.
+	 */
+	int (*irq_connect)(
+		void *opaque, unsigned gsi, bool level, struct irq_line *line, struct err *err);
+
+	/*
+	 * A guest write of exactly `size` bytes of `value` to `addr` signals the
+	 * eventfd instead of exiting to user space. -errno where that can't be had:
+	 * the write then arrives over the bus, and the caller must handle both.
+	 */
+	int (*ioeventfd)(void *opaque, bool pio, uint64_t addr, unsigned size, uint64_t value,
+		int fd, bool assign);
+
+	/* Asks for a state change. Any thread, never blocks; the first of several wins. */
+	void (*request)(void *opaque, enum machine_request request, int value);
+};
+
+struct platform {
+	struct gmem *mem; /* all borrowed */
+	struct bus *pio;
+	struct bus *mmio;
+	struct loop *loop;
+	const struct platform_ops *ops;
+	void *opaque; /* for the ops */
+
+	/* Where devices without a fixed place are put; only grows. */
+	uint64_t mmio_next, mmio_end;
+	unsigned irq_first, irq_next, irq_end; /* GSIs [irq_first, irq_end), given out in turn */
+};
+
+/* ---- Resources ---- */
+
+enum device_res_kind {
+	DEVICE_RES_PIO,
+	DEVICE_RES_MMIO,
+	DEVICE_RES_IRQ
+};
+
+struct device_res {
+	enum device_res_kind kind;
+	uint64_t base; /* first port, guest-physical address, or GSI */
+	uint64_t size; /* bytes; 1 for an interrupt */
+	bool level;    /* interrupts: level (active high), else edge */
+	bool shared;   /* interrupts: other devices may be on the same GSI */
+};
+
+enum {
+	DEVICE_RES_MAX = 8,
+	DEVICE_NAME_MAX = 24
+};
+
+/* ---- Classes and devices ---- */
+
+/* What the machine's builder hands to create(). All pointers are borrowed and outlive the device. */
+struct device_args {
+	const char *name;   /* "serial0", "disk1": in messages and statistics */
+	unsigned index;	    /* of this class, from 0 */
+	struct chr *chr;    /* character backend, or NULL */
+	struct blk *blk;    /* block backend, or NULL */
+	const char *serial; /* --disk serial=, or NULL */
+	unsigned queues;    /* wanted number of queues, 0 = the device's default */
+	int64_t rtc_base_s; /* cmos: fixed start time in seconds since 1970, or -1 = host's clock */
+	const struct device *peer; /* a device that this one belongs to, or NULL */
+};
+
+struct device_class {
+	const char *name;	   /* "serial", "virtio-blk": also in --help and device lists */
+	const char *description;   /* one line for people */
+	const char *acpi_hid;	   /* for the DSDT: "PNP0501", or NULL = not listed there */
+	const char *dt_compatible; /* for the device tree, or NULL */
+
+	int (*create)(struct device **device, const struct device_args *args, struct err *err);
+	int (*realize)(struct device *device, struct platform *platform, struct err *err);
+	void (*reset)(struct device *device);
+	void (*destroy)(struct device *device); /* frees it */
+};
+
+struct device {
+	const struct device_class *class;
+	char name[DEVICE_NAME_MAX];
+	unsigned index;
+	pthread_mutex_t lock;
+	struct platform *platform; /* NULL before realize */
+	struct device_res res[DEVICE_RES_MAX];
+	unsigned res_count;
+	struct log_limit guest_errors; /* counts and limits what the guest did wrong */
+};
+
+/*
+ * All classes, in order of creation, ended by NULL: made from
+ * devices/device-list.def by devices/devices.c.
+ */
+extern const struct device_class *const device_classes[];
+
+/* The class of that name, or NULL. */
+const struct device_class *device_class_find(const char *name);
+
+/* For create(): sets up the common part of a zeroed struct. device_finish() undoes it. */
+void device_init(
+	struct device *device, const struct device_class *class, const struct device_args *args);
+void device_finish(struct device *device);
+
+/* The life cycle, with its order checked. device_destroy(NULL) is legal. */
+int device_create(struct device **device, const struct device_class *class,
+	const struct device_args *args, struct err *err);
+int device_realize(struct device *device, struct platform *platform, struct err *err);
+void device_reset(struct device *device);
+void device_destroy(struct device *device);
+
+/*
+ * For realize(): claim a range on a bus with the device's lock, and note it in
+ * res[]. device_claim_mmio() with *base == 0 takes the next free place, aligned to
+ * `size` rounded up to 4 KiB, and stores it in *base.
+ */
+int device_claim_pio(struct device *device, uint64_t base, uint64_t size, const struct bus_ops *ops,
+	void *opaque, struct err *err);
+int device_claim_mmio(struct device *device, uint64_t *base, uint64_t size,
+	const struct bus_ops *ops, void *opaque, struct err *err);
+
+/*
+ * Connects a wire. gsi DEVICE_IRQ_ANY takes the next of the free ones in turn; when
+ * all are used devices share them, so such a line is edge-triggered and its
+ * driver must look at its own status register first.
+ */
+#define DEVICE_IRQ_ANY (~0u)
+int device_claim_irq(
+	struct device *device, unsigned gsi, bool level, struct irq_line *line, struct err *err);
+
+/* The n-th resource of a kind, or NULL. */
+const struct device_res *device_find_res(
+	const struct device *device, enum device_res_kind kind, unsigned nth);
+
+/* platform->ops->request and ->ioeventfd, for short. */
+void device_request(struct device *device, enum machine_request request, int value);
+int device_ioeventfd(struct device *device, bool pio, uint64_t addr, unsigned size, uint64_t value,
+	int fd, bool assign);
+
+/* The guest did something it must not: counted, and shown within limits. */
+#define device_guest_error(device, ...)                                                            \
+	log_guest(&(device)->guest_errors, (device)->name, __VA_ARGS__)

@@ -1,0 +1,163 @@
+/*
+ * See gmem.h. Knows nothing of KVM or of what stands where in guest memory.
+ *
+ * The mapping is aligned to 2 MiB in host and guest address, so that the host's
+ * kernel can back it, and map it for the guest, with huge pages.
+ */
+#include "vmm/core/gmem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define HUGE_PAGE_BYTES (2 * MIB)
+
+static int open_memfd(const struct gmem_config *config, struct err *err)
+{
+	unsigned flags = MFD_CLOEXEC | (config->hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0);
+	int fd = memfd_create("guest-ram", flags);
+
+	if (fd < 0) {
+		int saved = errno;
+
+		err_set(err, EXIT_CODE_INTERNAL, saved,
+			"can't make a memory file for guest RAM: %s", strerror(saved));
+		return -saved;
+	}
+	if (ftruncate(fd, (off_t)config->size) < 0) {
+		int saved = errno;
+
+		err_set(err, EXIT_CODE_INTERNAL, saved, "can't size guest RAM to %llu MiB: %s",
+			(unsigned long long)(config->size / MIB), strerror(saved));
+		err_hint(err, "ask for less with --memory");
+		close(fd);
+		return -saved;
+	}
+	return fd;
+}
+
+static int map_memory(struct gmem *mem, struct err *err)
+{
+	int saved;
+	uint8_t *area, *aligned;
+
+	/* Reserve with room for the alignment, then place the file inside. */
+	mem->map_size = mem->size + HUGE_PAGE_BYTES;
+	area = mmap(
+		NULL, mem->map_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (area == MAP_FAILED) {
+		saved = errno;
+		goto fail;
+	}
+	mem->map = area;
+	aligned = (uint8_t *)util_align_up((uint64_t)(uintptr_t)area, HUGE_PAGE_BYTES);
+	mem->map_offset = (uint64_t)(aligned - area);
+	if (mmap(aligned, mem->size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED | (mem->hugepages ? 0 : MAP_NORESERVE), mem->fd,
+		    0) == MAP_FAILED) {
+		saved = errno;
+		goto fail;
+	}
+	/* Both are wishes: a kernel without the feature loses speed or a smaller core file only. */
+	(void)madvise(aligned, mem->size, MADV_HUGEPAGE);
+	(void)madvise(aligned, mem->size, MADV_DONTDUMP);
+	return 0;
+fail:
+	err_set(err, EXIT_CODE_INTERNAL, saved, "can't map %llu MiB of guest RAM%s: %s",
+		(unsigned long long)(mem->size / MIB), mem->hugepages ? " on huge pages" : "",
+		strerror(saved));
+	if (mem->hugepages)
+		err_hint(err, "reserve huge pages first: sysctl vm.nr_hugepages=%llu",
+			(unsigned long long)(mem->size / HUGE_PAGE_BYTES));
+	else
+		err_hint(err, "ask for less with --memory, or look at ulimit -v");
+	return -saved;
+}
+
+int gmem_init(struct gmem *mem, const struct gmem_config *config, struct err *err)
+{
+	uint64_t low = MIN(config->size, config->hole_start);
+	uint8_t *ram;
+	int ret;
+
+	ASSERT(config->size && !(config->size & 4095));
+	*mem = (struct gmem){.fd = -1, .size = config->size, .hugepages = config->hugepages};
+	ret = open_memfd(config, err);
+	if (ret < 0)
+		return ret;
+	mem->fd = ret;
+	ret = map_memory(mem, err);
+	if (ret < 0) {
+		gmem_finish(mem);
+		return ret;
+	}
+	ram = mem->map + mem->map_offset;
+	mem->regions[mem->region_count++] =
+		(struct gmem_region){.base = 0, .size = low, .host = ram};
+	if (config->size > low)
+		mem->regions[mem->region_count++] = (struct gmem_region){.base = config->high_base,
+			.size = config->size - low,
+			.host = ram + low,
+			.file_offset = low};
+	return 0;
+}
+
+void gmem_finish(struct gmem *mem)
+{
+	if (mem->map)
+		munmap(mem->map, mem->map_size);
+	if (mem->fd >= 0)
+		close(mem->fd);
+	*mem = (struct gmem){.fd = -1};
+}
+
+void gmem_discard_all(struct gmem *mem)
+{
+	if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)mem->size) < 0)
+		memset(mem->map + mem->map_offset, 0, mem->size);
+}
+
+void *gmem_ptr(const struct gmem *mem, gpa_t gpa, uint64_t len)
+{
+	for (unsigned i = 0; i < mem->region_count; i++) {
+		const struct gmem_region *region = &mem->regions[i];
+
+		if (gpa >= region->base && gpa - region->base < region->size &&
+			util_range_inside(gpa - region->base, len, region->size))
+			return region->host + (gpa - region->base);
+	}
+	return NULL;
+}
+
+int gmem_read(const struct gmem *mem, gpa_t gpa, void *buf, uint64_t len)
+{
+	const void *host = gmem_ptr(mem, gpa, len);
+
+	if (!host)
+		return -EFAULT;
+	memcpy(buf, host, len);
+	return 0;
+}
+
+int gmem_write(struct gmem *mem, gpa_t gpa, const void *buf, uint64_t len)
+{
+	void *host = gmem_ptr(mem, gpa, len);
+
+	if (!host)
+		return -EFAULT;
+	memcpy(host, buf, len);
+	return 0;
+}
+
+int gmem_fill(struct gmem *mem, gpa_t gpa, int value, uint64_t len)
+{
+	void *host = gmem_ptr(mem, gpa, len);
+
+	if (!host)
+		return -EFAULT;
+	memset(host, value, len);
+	return 0;
+}

@@ -1,0 +1,74 @@
+/*
+ * Guest memory: the only door to the guest's RAM.
+ *
+ * One memfd, mapped once, 2 MiB aligned and lazily populated, shown to the
+ * guest as up to two regions: [0, hole) and, if there is more, [4 GiB, ...).
+ * Every access carries a length and is whole or an error: no access can leave
+ * RAM, wrap, or be cut. The guest may change any byte at any time: copy a
+ * structure once, check the copy, use the copy.
+ *
+ * Made and destroyed by one thread; accesses are safe from any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/base/err.h"
+
+/* A guest-physical address. */
+typedef uint64_t gpa_t;
+
+enum {
+	GMEM_REGIONS_MAX = 2
+};
+
+struct gmem_region {
+	gpa_t base;
+	uint64_t size;	      /* bytes, a multiple of 4 KiB */
+	uint8_t *host;	      /* the mapping of `base` */
+	uint64_t file_offset; /* of `base` in the memfd */
+};
+
+struct gmem {
+	struct gmem_region regions[GMEM_REGIONS_MAX]; /* ascending, disjoint */
+	unsigned region_count;
+	uint64_t size;	     /* bytes of RAM in all */
+	int fd;		     /* memfd, owned; -1 when not made */
+	uint8_t *map;	     /* owned mapping of the whole memfd, NULL when not made */
+	uint64_t map_offset; /* bytes of alignment before RAM in the reserved range */
+	uint64_t map_size;   /* bytes reserved */
+	bool hugepages;
+};
+
+struct gmem_config {
+	uint64_t size;	  /* bytes, a multiple of 4 KiB (2 MiB with hugepages), > 0 */
+	gpa_t hole_start; /* RAM below 4 GiB ends here at the latest */
+	gpa_t high_base;  /* the rest of RAM starts here */
+	bool hugepages;	  /* back by hugetlbfs pages of 2 MiB: fails when there are not enough */
+};
+
+/*
+ * Makes guest memory in the caller's struct. Error: -errno and a sentence of
+ * kind EXIT_CODE_INTERNAL (no memory, no huge pages). gmem_finish() undoes it; it
+ * is legal on a struct that is zero but for fd = -1.
+ */
+int gmem_init(struct gmem *mem, const struct gmem_config *config, struct err *err);
+void gmem_finish(struct gmem *mem);
+
+/* Gives all pages back to the host; RAM reads as zero afterwards. vCPUs are stopped. */
+void gmem_discard_all(struct gmem *mem);
+
+/*
+ * The host address of [gpa, gpa + len), or NULL when it is not wholly inside
+ * one region. `len` 0 is legal for an address inside RAM. The bytes belong to
+ * the guest and may change at any time.
+ */
+void *gmem_ptr(const struct gmem *mem, gpa_t gpa, uint64_t len);
+
+/* Copies whole or returns -EFAULT and touches nothing. */
+int gmem_read(const struct gmem *mem, gpa_t gpa, void *buf, uint64_t len);
+int gmem_write(struct gmem *mem, gpa_t gpa, const void *buf, uint64_t len);
+
+/* Fills with a byte value, whole or -EFAULT. */
+int gmem_fill(struct gmem *mem, gpa_t gpa, int value, uint64_t len);
