@@ -1,0 +1,42 @@
+/*
+ * The kernel command line: what the person said, and before it what the person
+ * would have had to say.
+ *
+ * Words are split as Linux does (lib/cmdline.c, next_arg): by white space outside
+ * double quotes; what follows the word "--" belongs to init and stays last.
+ * Each default is left out when the person said anything about the same thing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "vmm/base/err.h"
+
+struct cmdline_request {
+	const char *user; /* --append, or NULL */
+
+	/* NULL: there is no serial console */
+	const char *console; /* "ttyS0" */
+
+	/* "/dev/vda1", or NULL: no disk, or nothing on it that can be a root */
+	const char *root;
+	bool root_read_only;
+};
+
+/* Longest command line that is built; what the kernel takes is checked by boot_load(). */
+enum {
+	CMDLINE_MAX = 65536
+};
+
+/*
+ * Writes the whole line, terminated. Error: -E2BIG and a sentence of kind
+ * EXIT_CODE_USAGE when it does not fit into `size` bytes.
+ */
+int cmdline_build(const struct cmdline_request *request, char *buf, size_t size, struct err *err);
+
+/*
+ * True when one of the kernel's words in `line` (not those after "--") is `name`
+ * or `name=…`. As in Linux, '-' and '_' are the same. `line` may be NULL.
+ */
+bool cmdline_has(const char *line, const char *name);
