@@ -1,0 +1,196 @@
+# vmm: one Makefile, no recursion into folders, all output below build/.
+#
+#   make [V=1] [CC=clang] [SAN=address,undefined | SAN=thread] [BUILD=build] [EXCLUDE='a.c b.c']
+#
+# SAN= builds a second tree with sanitizers in build/san-…/. BUILD= puts everything elsewhere, so
+# that several builds of one source tree can run at once. EXCLUDE= leaves sources out while they
+# are being written. `make help` lists the targets.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS  ?= -g
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+EXCLUDE ?=
+SAN     ?=
+Q       := $(if $(V),,@)
+comma   := ,
+
+# ---- Flags. CFLAGS, CPPFLAGS, LDFLAGS are the user's and cancel none of the mandatory ones. ----
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+	-Wundef -Werror
+
+# A sanitizer finds more without the C library's own checks in front of it.
+SAN_NAME := $(subst $(comma),-,$(SAN))
+SAN_CC   := $(if $(SAN),-O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
+	-fsanitize=$(subst fuzzer,fuzzer-no-link,$(SAN)))
+SAN_LD   := $(if $(SAN),-fsanitize=$(subst fuzzer,fuzzer-no-link,$(SAN)))
+FORTIFY  := $(if $(SAN)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+
+COMPILE = $(CC) -O2 $(CFLAGS) $(CPPFLAGS) -std=gnu17 -D_GNU_SOURCE -I. $(WARNINGS) -pthread \
+	-fPIE -fstack-protector-strong -fstack-clash-protection $(FORTIFY) $(SAN_CC)
+LINK    = $(CC) $(LDFLAGS) -pthread -pie -Wl,-z,relro -Wl,-z,now -Wl,--as-needed $(SAN_LD)
+LIBS    := -lz -llz4 -lzstd
+HEADERS := zlib.h lz4.h lz4frame.h zstd.h linux/kvm.h
+
+# ---- What there is ----
+
+VARIANT := $(BUILD)/$(if $(SAN),san-$(SAN_NAME)-$(notdir $(firstword $(CC))))
+OUT     := $(patsubst %/,%,$(VARIANT))
+OBJ     := $(OUT)/obj
+
+SOURCES := $(filter-out $(EXCLUDE),$(sort $(wildcard \
+	vmm/*.c vmm/*/*.c devices/*.c devices/*/*.c firmware/*.c)))
+FAKES   := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/fake/*.c)))
+UNITS   := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/unit/test_*.c)))
+KVMS    := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/boot/kvm_*.c)))
+FUZZES  := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+
+# Everything but main.c lies in one archive, so that a test links only what it uses.
+LIB_OBJECTS  := $(patsubst %.c,$(OBJ)/%.o,$(filter-out vmm/main.c,$(SOURCES)) $(FAKES))
+UNIT_BINS    := $(UNITS:%.c=$(OUT)/%)
+KVM_BINS     := $(KVMS:%.c=$(OUT)/%)
+FUZZ_BINS    := $(FUZZES:%.c=$(OUT)/%)
+REPLAY_BINS  := $(FUZZES:tests/fuzz/fuzz_%.c=$(OUT)/tests/fuzz/replay_%)
+
+BIN     := $(OUT)/vmm
+MANPAGE := $(OUT)/vmm.1
+BASH_COMPLETION := $(OUT)/completions/vmm
+ZSH_COMPLETION  := $(OUT)/completions/_vmm
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all docs packages run check check-quick check-unit check-fuzz check-boot fuzz install \
+	uninstall clean help unit-tests kvm-tests fuzzers replayers guest-default guest-debian \
+	guest-linux FORCE
+
+all: $(BIN)
+docs: $(MANPAGE) $(BASH_COMPLETION) $(ZSH_COMPLETION)
+
+# ---- Compile and link ----
+
+say = @printf '  %-6s %s\n' $(1) $(2)
+
+# Other flags or another compiler than last time: build again. The stamps change only then.
+FLAGS_TEXT  := $(COMPILE) | $(LINK)
+SOURCE_TEXT := $(LIB_OBJECTS)
+ifneq ($(strip $(file <$(OBJ)/flags)),$(strip $(FLAGS_TEXT)))
+$(OBJ)/flags: FORCE
+endif
+ifneq ($(strip $(file <$(OBJ)/sources)),$(strip $(SOURCE_TEXT)))
+$(OBJ)/sources: FORCE
+endif
+
+$(OBJ)/flags: $(OBJ)/toolchain
+	@printf '%s\n' '$(FLAGS_TEXT)' > $@
+
+$(OBJ)/sources:
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(SOURCE_TEXT)' > $@
+
+# A missing package is told before the compiler fills the screen.
+$(OBJ)/toolchain:
+	@mkdir -p $(@D)
+	@CC='$(CC)' scripts/probe-toolchain $(HEADERS)
+	@touch $@
+
+$(OBJ)/%.o: %.c $(OBJ)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+# A thin archive keeps paths: two files of one name in two folders are two members.
+$(OBJ)/libvmm.a: $(LIB_OBJECTS) $(OBJ)/sources
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcsT $@ $(LIB_OBJECTS)
+
+$(BIN): $(OBJ)/vmm/main.o $(OBJ)/libvmm.a
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+$(UNIT_BINS) $(KVM_BINS): $(OUT)/%: $(OBJ)/%.o $(OBJ)/libvmm.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcmocka
+
+# Fuzzers need SAN=fuzzer,… and clang; replayers run the same function over files, with any compiler.
+$(FUZZ_BINS): $(OUT)/%: $(OBJ)/%.o $(OBJ)/libvmm.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+$(REPLAY_BINS): $(OUT)/tests/fuzz/replay_%: $(OBJ)/tests/fuzz/fuzz_%.o \
+		$(OBJ)/tests/fuzz/standalone_main.o $(OBJ)/libvmm.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+unit-tests: $(UNIT_BINS)
+kvm-tests: $(KVM_BINS)
+fuzzers: $(FUZZ_BINS)
+replayers: $(REPLAY_BINS)
+
+-include $(LIB_OBJECTS:.o=.d) $(OBJ)/vmm/main.d $(OBJ)/tests/fuzz/standalone_main.d \
+	$(patsubst %.c,$(OBJ)/%.d,$(UNITS) $(KVMS) $(FUZZES))
+
+# ---- Documents made from the option tables ----
+
+$(MANPAGE): vmm/vmm.1 $(BIN)
+	$(call say,DOC,$@)
+	$(Q)$(BIN) help --man $< > $@
+
+$(BASH_COMPLETION): $(BIN)
+	$(call say,DOC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BIN) help --completion bash > $@
+
+$(ZSH_COMPLETION): $(BIN)
+	$(call say,DOC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BIN) help --completion zsh > $@
+
+# ---- Packages, guests, the first run ----
+
+packages:
+	@scripts/need-packages $$(scripts/packages build check run)
+
+guest-default guest-debian guest-linux: guest-%:
+	@GUEST_OUT='$(abspath $(BUILD))/guest' guest-images/$*/build.sh
+
+run:
+	+@BUILD='$(BUILD)' MAKE='$(MAKE)' scripts/run-default
+
+# ---- Checks: every step is run and printed by tests/run-tests ----
+
+check check-quick check-unit check-fuzz check-boot fuzz:
+	+@BUILD='$(BUILD)' MAKE='$(MAKE)' FUZZ_SECONDS='$(FUZZ_SECONDS)' tests/run-tests $@
+
+# ---- Install ----
+
+BINDIR  = $(DESTDIR)$(PREFIX)/bin
+MANDIR  = $(DESTDIR)$(PREFIX)/share/man/man1
+DOCDIR  = $(DESTDIR)$(PREFIX)/share/doc/vmm
+BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR  = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+
+install: all docs
+	install -D -m 755 $(BIN) '$(BINDIR)/vmm'
+	install -D -m 644 $(MANPAGE) '$(MANDIR)/vmm.1'
+	install -D -m 644 $(BASH_COMPLETION) '$(BASHDIR)/vmm'
+	install -D -m 644 $(ZSH_COMPLETION) '$(ZSHDIR)/_vmm'
+	install -D -m 644 -t '$(DOCDIR)' LICENSE $(wildcard README.md)
+
+uninstall:
+	rm -f '$(BINDIR)/vmm' '$(MANDIR)/vmm.1' '$(BASHDIR)/vmm' '$(ZSHDIR)/_vmm'
+	rm -f '$(DOCDIR)/LICENSE' '$(DOCDIR)/README.md'
+	-rmdir '$(DOCDIR)' 2>/dev/null
+
+clean:
+	rm -rf '$(BUILD)'
+
+help:
+	@scripts/make-help
