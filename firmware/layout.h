@@ -1,0 +1,38 @@
+/*
+ * What stands in the first MiB of guest memory when a kernel starts.
+ *
+ *   0x0000_0000  free (a kernel may look for BIOS data here: zeros)
+ *   0x0000_1000  GDT
+ *   0x0000_2000  page tables: PML4, PDPT, four page directories (64-bit entry)
+ *   0x0000_8000  stack of the first instructions, growing down to 0x7000 … 0x8fff
+ *   0x0000_9000  boot_params (Linux entries) or hvm_start_info with its tables (PVH)
+ *   0x0001_0000  command line, 64 KiB
+ *   0x0009_fc00  end of usable memory below 1 MiB; reserved in the memory map
+ *   0x000e_0000  RSDP and all other ACPI tables, 128 KiB
+ *   0x0010_0000  the kernel and the initrd, not before
+ *
+ * A kernel has copied all but the ACPI tables long before it hands out memory,
+ * so only these are reserved. They stand in the old BIOS area because it is
+ * outside usable RAM already, and because a kernel that is told nothing of the
+ * RSDP looks for it there (ACPI 6.4, 5.2.5.1); acpi.c says why 128 KiB suffice.
+ */
+#pragma once
+
+#define FW_GDT_BASE	    UINT64_C(0x1000)
+#define FW_PAGE_TABLES_BASE UINT64_C(0x2000)
+#define FW_STACK_TOP	    UINT64_C(0x9000)
+#define FW_PARAMS_BASE	    UINT64_C(0x9000)
+#define FW_PARAMS_BYTES	    UINT64_C(0x2000)
+#define FW_CMDLINE_BASE	    UINT64_C(0x10000)
+#define FW_CMDLINE_BYTES    UINT64_C(0x10000)
+#define FW_LOW_RAM_END	    UINT64_C(0x9fc00)
+#define FW_ACPI_BASE	    UINT64_C(0xe0000)
+#define FW_ACPI_BYTES	    UINT64_C(0x20000)
+#define FW_KERNEL_LOWEST    UINT64_C(0x100000)
+
+/* Selectors of the GDT: __BOOT_CS and __BOOT_DS of the Linux boot protocol. */
+#define FW_CODE_SELECTOR 0x10
+#define FW_DATA_SELECTOR 0x18
+
+/* The identity mapping of the 64-bit entry ends here. */
+#define FW_IDENTITY_END (UINT64_C(4) << 30)
