@@ -1,0 +1,66 @@
+/*
+ * The last exits of one vCPU, and how many there were of each kind. Written by
+ * the vCPU's thread at each exit without a system call or lock. The counts may be read by
+ * any thread; the ring only on the vCPU's thread or while it is parked.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXIT_KIND_TABLE(X)                                                                         \
+	X(EXIT_KIND_PIO_READ, "port read")                                                         \
+	X(EXIT_KIND_PIO_WRITE, "port write")                                                       \
+	X(EXIT_KIND_MMIO_READ, "MMIO read")                                                        \
+	X(EXIT_KIND_MMIO_WRITE, "MMIO write")                                                      \
+	X(EXIT_KIND_HALT, "halt")                                                                  \
+	X(EXIT_KIND_SHUTDOWN, "shutdown")                                                          \
+	X(EXIT_KIND_SYSTEM_EVENT, "system event")                                                  \
+	X(EXIT_KIND_INTERRUPTED, "interrupted")                                                    \
+	X(EXIT_KIND_INTERNAL_ERROR, "internal error")                                              \
+	X(EXIT_KIND_FAIL_ENTRY, "failed entry")                                                    \
+	X(EXIT_KIND_OTHER, "other")
+
+#define EXIT_KIND_ENUM(name, text) name,
+enum exit_kind {
+	EXIT_KIND_TABLE(EXIT_KIND_ENUM) EXIT_KIND_COUNT
+};
+#undef EXIT_KIND_ENUM
+
+enum {
+	EXIT_RING_SIZE = 16
+};
+
+struct exit_record {
+	enum exit_kind kind;
+	uint64_t addr;	/* port or guest-physical address; the reason's number for OTHER */
+	uint64_t value; /* read or written; of a string access the first element */
+	uint64_t rip;	/* after the exit, as KVM hands it out; 0 = not known */
+	uint32_t count; /* elements of a string access, else 1 */
+	uint8_t size;	/* bytes of an element */
+	bool unclaimed; /* no device answered */
+};
+
+struct exit_ring {
+	struct exit_record records[EXIT_RING_SIZE];
+	uint64_t total; /* exits recorded in the ring; the last is at (total - 1) % size */
+	_Atomic uint64_t counts[EXIT_KIND_COUNT];
+	_Atomic uint64_t unclaimed; /* accesses that no device answered */
+};
+
+/* A zeroed struct is an empty ring. The record is to be filled by the caller, who alone writes. */
+struct exit_record *exit_ring_push(struct exit_ring *ring, enum exit_kind kind);
+
+/* Counts without a record (for what happens too often to tell anything). */
+void exit_ring_count(struct exit_ring *ring, enum exit_kind kind);
+
+/* The n-th latest, 0 = the last; NULL when there is none. */
+const struct exit_record *exit_ring_latest(const struct exit_ring *ring, size_t nth);
+
+/* "port write", … */
+const char *exit_kind_name(enum exit_kind kind);
+
+/* One line without newline: "port write 0x3f8 1 byte 0x41 at RIP 0x…". Cut to fit. */
+void exit_record_print(const struct exit_record *record, char *text, size_t size);
