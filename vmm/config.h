@@ -21,6 +21,8 @@ enum {
 	CONFIG_DISKS_MAX = 26, /* vda to vdz */
 	CONFIG_CPUS_MAX = 255, /* as many as have an APIC id of one byte */
 	CONFIG_CPUS_DEFAULT = 4,
+	CONFIG_SECONDS_MAX = 30 * 24 * 3600,
+	CONFIG_GRACE_DEFAULT_MS = 30000,
 	CONFIG_NAME_MAX = 63,
 	CONFIG_DISK_SERIAL_MAX = 20, /* VIRTIO_BLK_ID_BYTES */
 };
@@ -53,7 +55,7 @@ struct vm_config {
 		*debugcon;  /* the same, or NULL: port 0xe9 shares the serial console's host side */
 	int64_t rtc_base_s; /* seconds since 1970 at which the guest's clock starts, -1: now */
 	bool no_reboot;
-	uint64_t timeout_ms; /* 0: none */
+	unsigned timeout_ms; /* 0: none */
 	unsigned grace_ms;   /* from the power button to the end by force */
 	bool quiet;
 	bool verbose;

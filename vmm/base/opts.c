@@ -135,11 +135,11 @@ int opts_parse_size(const char *name, const char *text, uint64_t min, uint64_t m
 	return 0;
 }
 
-int opts_parse_seconds(const char *name, const char *text, uint64_t min_ms, uint64_t max_ms,
-	uint64_t *ms, struct err *err)
+int opts_parse_seconds(const char *name, const char *text, unsigned min_ms, unsigned max_ms,
+	unsigned *ms, struct err *err)
 {
 	const char *end = text;
-	uint64_t whole_s, thousandths = 0;
+	uint64_t whole_s, thousandths = 0, sum_ms;
 	bool good = read_digits(&end, &whole_s);
 
 	if (good && *end == '.') {
@@ -152,11 +152,13 @@ int opts_parse_seconds(const char *name, const char *text, uint64_t min_ms, uint
 	if (!good || *end)
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"%s: '%s' is not a number of seconds, like 30 or 1.5", name, SHOWN(text));
-	if (util_mul_overflows(whole_s, 1000, ms) || util_add_overflows(*ms, thousandths, ms) ||
-		*ms < min_ms || *ms > max_ms)
+	if (util_mul_overflows(whole_s, 1000, &sum_ms) ||
+		util_add_overflows(sum_ms, thousandths, &sum_ms) || sum_ms < min_ms ||
+		sum_ms > max_ms)
 		return err_set(err, EXIT_CODE_USAGE, ERANGE,
 			"%s: %s is out of range; it can be %g to %g seconds", name, SHOWN(text),
 			(double)min_ms / 1000, (double)max_ms / 1000);
+	*ms = (unsigned)sum_ms;
 	return 0;
 }
 
@@ -277,7 +279,8 @@ static int parse_value(const struct parser *parser, const struct opt *opt, const
 	case OPT_SIZE:
 		return opts_parse_size(label, text, opt->min, opt->max, opt->step, field, err);
 	case OPT_SECONDS:
-		return opts_parse_seconds(label, text, opt->min, opt->max, field, err);
+		return opts_parse_seconds(
+			label, text, (unsigned)opt->min, (unsigned)opt->max, field, err);
 	case OPT_CUSTOM:
 		return opt->parse(parser->target, opt, text, err);
 	}

@@ -19,7 +19,7 @@ enum opt_type {
 	OPT_TEXT,    /* const char *, borrowed from the words */
 	OPT_NUMBER,  /* unsigned, min to max */
 	OPT_SIZE,    /* uint64_t bytes, K M G T, min to max, a multiple of `step` */
-	OPT_SECONDS, /* uint64_t milliseconds, from seconds with up to three decimals */
+	OPT_SECONDS, /* unsigned milliseconds, from seconds with up to three decimals */
 	OPT_CUSTOM,  /* parse() does it */
 };
 
@@ -28,13 +28,14 @@ struct opt {
 	const char *alias; /* a second name that means the same, or NULL */
 	char letter;	   /* 'm', or 0; not for keys */
 	enum opt_type type;
-	bool repeats;	     /* may be given more than once */
-	bool may_be_empty;   /* an empty value is one */
-	size_t offset;	     /* of the field in the target struct */
-	uint64_t min, max;   /* NUMBER, SIZE: the value; SECONDS: milliseconds */
-	uint64_t step;	     /* SIZE; 0 = 1 */
-	const char *value;   /* what it takes, for people: "SIZE"; NULL for a flag */
-	const char *choices; /* words that complete the value, separated by spaces, or NULL */
+	bool repeats;		/* may be given more than once */
+	bool may_be_empty;	/* an empty value is one */
+	size_t offset;		/* of the field in the target struct */
+	uint64_t min, max;	/* NUMBER, SIZE: the value; SECONDS: milliseconds */
+	uint64_t step;		/* SIZE; 0 = 1 */
+	const char *value;	/* what it takes, for people: "SIZE"; NULL for a flag */
+	const char *choices;	/* for completions: "file", or the words it can be; or NULL */
+	const struct opt *keys; /* CUSTOM: the table of the keys inside the value, or NULL */
 	/*
 	 * OPT_CUSTOM: `text` is borrowed from the words. Called once for each time
 	 * the option is given. Fails with a sentence that opens with the option's name.
@@ -77,8 +78,8 @@ int opts_parse_number(const char *name, const char *text, uint64_t min, uint64_t
 	uint64_t *value, struct err *err);
 int opts_parse_size(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t step,
 	uint64_t *bytes, struct err *err);
-int opts_parse_seconds(const char *name, const char *text, uint64_t min_ms, uint64_t max_ms,
-	uint64_t *ms, struct err *err);
+int opts_parse_seconds(const char *name, const char *text, unsigned min_ms, unsigned max_ms,
+	unsigned *ms, struct err *err);
 
 /* "1.5 GiB" would be imprecise: writes the largest unit that divides: "1536M", "2G", "5". */
 void opts_format_size(uint64_t bytes, char *buf, size_t size);

@@ -1,0 +1,400 @@
+/*
+ * See config.h. The defaults stand in config_parse(), the options in one table.
+ */
+#include "vmm/config.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/base/log.h"
+#include "vmm/verbs.h"
+
+/* ---- --disk ---- */
+
+const struct opt config_disk_keys[] = {
+	{.name = "path",
+		.type = OPT_TEXT,
+		.offset = offsetof(struct disk_config, path),
+		.value = "FILE",
+		.help = "the image or block device; the key itself may be left out when it stands "
+			"first"},
+	{.name = "ro",
+		.alias = "readonly",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct disk_config, read_only),
+		.help = "the guest can't write"},
+	{.name = "ephemeral",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct disk_config, ephemeral),
+		.help = "what the guest writes is thrown away at the end, the file stays as it is"},
+	{.name = "serial",
+		.type = OPT_TEXT,
+		.offset = offsetof(struct disk_config, serial),
+		.value = "TEXT",
+		.help = "the disk's serial number, up to 20 characters: the guest's udev makes "
+			"/dev/disk/by-id/virtio-TEXT"},
+	OPT_END,
+};
+
+static int check_disk(const struct disk_config *disk, struct err *err)
+{
+	size_t len = disk->serial ? strlen(disk->serial) : 0;
+
+	if (disk->read_only && disk->ephemeral)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--disk: ro and ephemeral exclude each other: with ephemeral the guest "
+			"can write, and the file stays as it is");
+	if (len > CONFIG_DISK_SERIAL_MAX)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--disk: serial has %zu characters; it can have up to %d", len,
+			CONFIG_DISK_SERIAL_MAX);
+	for (size_t i = 0; i < len; i++)
+		if (disk->serial[i] < 0x20 || disk->serial[i] > 0x7e)
+			return err_set(err, EXIT_CODE_USAGE, EINVAL,
+				"--disk: serial '%s' has a character that is not printable ASCII",
+				disk->serial);
+	return 0;
+}
+
+static int parse_disk(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	struct vm_config *config = target;
+	struct disk_config *disk;
+	int ret;
+
+	(void)opt;
+	if (config->disk_count == CONFIG_DISKS_MAX)
+		return err_set(err, EXIT_CODE_USAGE, E2BIG, "--disk is given more than %d times",
+			CONFIG_DISKS_MAX);
+	disk = &config->disks[config->disk_count++];
+	disk->text = strdup(text);
+	if (!disk->text)
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the options");
+	ret = opts_parse_keys(config_disk_keys, "--disk", disk->text, disk, err);
+	return ret < 0 ? ret : check_disk(disk, err);
+}
+
+/* ---- Consoles, name, clock ---- */
+
+static int parse_console(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	static const char *const words[] = {
+		"stdio", "pty", "file:PATH", "unix:PATH", "pipe:PATH", "null", "none", NULL};
+	const char **field = (const char **)((char *)target + opt->offset);
+	const char *nearest;
+	int ret;
+
+	*field = text;
+	for (size_t i = 0; words[i]; i++) {
+		size_t kind = strcspn(words[i], ":");
+
+		if (words[i][kind] && !strncmp(text, words[i], kind + 1) && text[kind + 1])
+			return 0;
+		if (!words[i][kind] && !strcmp(text, words[i]))
+			return 0;
+	}
+	ret = err_set(err, EXIT_CODE_USAGE, EINVAL, "--%s: '%.60s' is none of %s", opt->name, text,
+		opt->value);
+	nearest = opts_nearest(text, words);
+	if (nearest)
+		err_hint(err, "Did you mean %s?", nearest);
+	else if (strchr(text, '/'))
+		err_hint(err, "To write to a file: --%s file:%.200s", opt->name, text);
+	return ret;
+}
+
+/* The name becomes part of file names and of lines for people. */
+static int parse_name(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	struct vm_config *config = target;
+	size_t len = strspn(text,
+		"abcdefghijklmnopqrstuvwxyz"
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+	(void)opt;
+	if (text[len] || len > CONFIG_NAME_MAX || text[0] == '.' || text[0] == '-')
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--name: '%.70s' is no name: it can have up to %d letters, digits, '.', "
+			"'_' and '-', and begins with none of '.' and '-'",
+			text, CONFIG_NAME_MAX);
+	config->name = text;
+	return 0;
+}
+
+static int parse_rtc_base(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	const int64_t year_10000_s = INT64_C(253402300800);
+	struct vm_config *config = target;
+	struct tm tm = {0};
+	const char *end;
+	uint64_t seconds;
+
+	(void)opt;
+	if (!strcmp(text, "utc")) {
+		config->rtc_base_s = -1;
+		return 0;
+	}
+	if (!text[strspn(text, "0123456789")]) {
+		int ret = opts_parse_number(
+			"--rtc-base", text, 0, (uint64_t)year_10000_s - 1, &seconds, err);
+
+		config->rtc_base_s = (int64_t)seconds;
+		return ret;
+	}
+	end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	config->rtc_base_s = end ? timegm(&tm) : -1;
+	if (!end || *end || config->rtc_base_s < 0 || config->rtc_base_s >= year_10000_s)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--rtc-base: '%.60s' is neither utc, nor a time since 1970 like "
+			"2024-01-31T12:00:00, nor that in seconds",
+			text);
+	return 0;
+}
+
+/* ---- The table ---- */
+
+#define FIELD(name) .offset = offsetof(struct vm_config, name)
+
+const struct opt config_options[] = {
+	{.name = "kernel",
+		.type = OPT_TEXT,
+		FIELD(kernel),
+		.value = "FILE",
+		.choices = "file",
+		.group = "What to boot",
+		.help = "The kernel: a Linux bzImage, or an ELF file like vmlinux. Told apart by "
+			"looking into the file."},
+	{.name = "initrd",
+		.alias = "initramfs",
+		.type = OPT_TEXT,
+		FIELD(initrd),
+		.value = "FILE",
+		.choices = "file",
+		.help = "The initial RAM disk."},
+	{.name = "append",
+		.alias = "cmdline",
+		.type = OPT_TEXT,
+		.may_be_empty = true,
+		FIELD(append),
+		.value = "TEXT",
+		.help = "Words for the kernel's command line. console=ttyS0 and, with a disk, "
+			"root= are added unless the text already says something about them."},
+	{.name = "disk",
+		.type = OPT_CUSTOM,
+		.repeats = true,
+		.parse = parse_disk,
+		.keys = config_disk_keys,
+		.value = "FILE[,KEY...]",
+		.choices = "file",
+		.help = "A disk: a raw image or a block device. The first is /dev/vda in the "
+			"guest, the second /dev/vdb."},
+	{.name = "no-unpack",
+		.type = OPT_FLAG,
+		FIELD(no_unpack),
+		.help = "Let the kernel's own code unpack it, as firmware would. Without this vmm "
+			"unpacks gzip, LZ4 and Zstandard itself, which is faster."},
+
+	{.name = "cpus",
+		.type = OPT_NUMBER,
+		FIELD(cpus),
+		.min = 1,
+		.max = CONFIG_CPUS_MAX,
+		.value = "N",
+		.group = "The machine",
+		.help = "Number of processors, 1 to 255. Default: as many as this host has, but "
+			"at most 4."},
+	{.name = "memory",
+		.letter = 'm',
+		.type = OPT_SIZE,
+		FIELD(memory_bytes),
+		.min = CONFIG_MEMORY_MIN,
+		.max = CONFIG_MEMORY_MAX,
+		.step = MIB,
+		.value = "SIZE",
+		.help = "Memory, like 512M or 4G; 32M at least. Default: 1G. The host gives it "
+			"when the guest first touches it."},
+	{.name = "hugepages",
+		.type = OPT_FLAG,
+		FIELD(hugepages),
+		.help = "Take the memory from the host's pool of 2 MiB pages "
+			"(/proc/sys/vm/nr_hugepages)."},
+	{.name = "rtc-base",
+		.type = OPT_CUSTOM,
+		.parse = parse_rtc_base,
+		.value = "TIME",
+		.choices = "utc",
+		.help = "Where the guest's clock starts: utc (now, the default), a time like "
+			"2024-01-31T12:00:00, or seconds since 1970."},
+	{.name = "name",
+		.type = OPT_CUSTOM,
+		.parse = parse_name,
+		.value = "NAME",
+		.help = "A name for the machine, for people and logs. Default: vmm."},
+
+	{.name = "serial",
+		.type = OPT_CUSTOM,
+		.parse = parse_console,
+		FIELD(serial),
+		.value = "stdio|pty|file:PATH|unix:PATH|pipe:PATH|null|none",
+		.choices = "stdio pty file: unix: pipe: null none",
+		.group = "Consoles",
+		.help = "The host's side of the serial port: this terminal (the default), a "
+			"pseudo-terminal, a file, a listening socket, a FIFO or a pair of them, "
+			"nothing, or no port at all."},
+	{.name = "debugcon",
+		.type = OPT_CUSTOM,
+		.parse = parse_console,
+		FIELD(debugcon),
+		.value = "stdio|pty|file:PATH|unix:PATH|pipe:PATH|null|none",
+		.choices = "stdio pty file: unix: pipe: null none",
+		.help = "The same for the debug console at port 0xe9. Default: with the serial "
+			"port."},
+
+	{.name = "timeout",
+		.type = OPT_SECONDS,
+		FIELD(timeout_ms),
+		.min = 1,
+		.max = CONFIG_SECONDS_MAX * UINT64_C(1000),
+		.value = "SECONDS",
+		.group = "The end",
+		.help = "End the machine by force after this time, with exit status 36."},
+	{.name = "grace",
+		.type = OPT_SECONDS,
+		FIELD(grace_ms),
+		.max = CONFIG_SECONDS_MAX * UINT64_C(1000),
+		.value = "SECONDS",
+		.help = "SIGTERM presses the power button; this long after it the machine is ended "
+			"by force. Default: 30."},
+	{.name = "no-reboot",
+		.type = OPT_FLAG,
+		FIELD(no_reboot),
+		.help = "A reset by the guest ends vmm, with exit status 32."},
+
+	{.name = "quiet",
+		.letter = 'q',
+		.type = OPT_FLAG,
+		FIELD(quiet),
+		.group = "Messages",
+		.help = "Only errors and warnings on stderr."},
+	{.name = "verbose",
+		.letter = 'v',
+		.type = OPT_FLAG,
+		FIELD(verbose),
+		.help = "More on stderr."},
+	{.name = "help", .letter = 'h', .type = OPT_FLAG, FIELD(show_help), .help = "This text."},
+	{.name = "version",
+		.letter = 'V',
+		.type = OPT_FLAG,
+		FIELD(show_version),
+		.help = "The version."},
+	OPT_END,
+};
+
+/* ---- Parsing ---- */
+
+/* Processors that this process may run on: a container may have been given fewer. */
+static unsigned host_cpus(void)
+{
+	cpu_set_t set;
+	long count;
+
+	if (!sched_getaffinity(0, sizeof(set), &set))
+		return (unsigned)CPU_COUNT(&set);
+	count = sysconf(_SC_NPROCESSORS_ONLN);
+	return count > 0 ? (unsigned)count : 1;
+}
+
+/* A word that belongs to no option: a file whose option was forgotten, or a misspelt verb. */
+static int refuse_operand(const char *word, struct err *err)
+{
+	const char *nearest = verb_nearest(word);
+	int ret = err_set(
+		err, EXIT_CODE_USAGE, EINVAL, "'%.200s' is neither an option nor a verb", word);
+
+	if (nearest && !strcmp(nearest, word))
+		err_hint(err, "A verb stands first: vmm %s", word);
+	else if (!access(word, F_OK))
+		err_hint(err,
+			"To boot a kernel: vmm --kernel %.100s; for a disk: --disk %.100s. "
+			"vmm inspect %.100s says what the file is",
+			word, word, word);
+	else if (nearest)
+		err_hint(err, "Did you mean vmm %s?", nearest);
+	else
+		err_hint(err, "vmm --help lists options and verbs");
+	return ret;
+}
+
+/* What one option alone can't tell. */
+static int check_together(struct vm_config *config, struct err *err)
+{
+	if (!config->kernel) {
+		err_hint(err, "For example: vmm --kernel bzImage --disk root.img");
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"there is no --kernel, so there is nothing to boot");
+	}
+	if (config->hugepages && config->memory_bytes % (2 * MIB))
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"with --hugepages the --memory has to be a multiple of 2M");
+	if (config->quiet && config->verbose)
+		return err_set(
+			err, EXIT_CODE_USAGE, EINVAL, "--quiet and --verbose exclude each other");
+	/* One file or terminal has one writer: the same words mean the same place. */
+	if (config->debugcon && !strcmp(config->debugcon, config->serial) &&
+		strcmp(config->serial, "pty") != 0 && strcmp(config->serial, "none") != 0)
+		config->debugcon = NULL;
+	return 0;
+}
+
+int config_parse(int argc, char *const *argv, struct vm_config *config, struct err *err)
+{
+	int used, ret;
+
+	*config = (struct vm_config){
+		.name = "vmm",
+		.memory_bytes = CONFIG_MEMORY_DEFAULT,
+		.cpus = MIN(host_cpus(), (unsigned)CONFIG_CPUS_DEFAULT),
+		.serial = "stdio",
+		.rtc_base_s = -1,
+		.grace_ms = CONFIG_GRACE_DEFAULT_MS,
+	};
+	ret = opts_parse_words(config_options, argc, argv, config, &used, err);
+	if (ret < 0 || config->show_help || config->show_version)
+		return ret;
+	if (used < argc)
+		return refuse_operand(argv[used], err);
+	return check_together(config, err);
+}
+
+void config_finish(struct vm_config *config)
+{
+	for (unsigned i = 0; i < config->disk_count; i++)
+		free(config->disks[i].text);
+	config->disk_count = 0;
+}
+
+int config_check_memory(const struct vm_config *config, uint64_t host_bytes, struct err *err)
+{
+	char wanted[24];
+
+	opts_format_size(config->memory_bytes, wanted, sizeof(wanted));
+	/*
+	 * Linux keeps 64 bytes for each page of 4 KiB and writes them all when it
+	 * starts: with more than this it can't even begin.
+	 */
+	if (config->memory_bytes / 64 > host_bytes)
+		return err_set(err, EXIT_CODE_USAGE, ENOMEM,
+			"--memory: %s can't work here: this host has %llu MiB of RAM and swap, and "
+			"the guest's own page table of it takes %llu MiB",
+			wanted, (unsigned long long)(host_bytes / MIB),
+			(unsigned long long)(config->memory_bytes / 64 / MIB));
+	if (config->memory_bytes > host_bytes)
+		log_warn("--memory %s is more than this host's RAM and swap (%llu MiB): when the "
+			 "guest uses it all, the host kills a process",
+			wanted, (unsigned long long)(host_bytes / MIB));
+	return 0;
+}

@@ -1,0 +1,175 @@
+/*
+ * The program: finds the verb or reads the options, runs what they ask for, and
+ * prints the one sentence of a failure. The only caller of exit().
+ *
+ * One thread until vm_run() makes others.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+
+#include "firmware/inspect.h"
+#include "vmm/base/err.h"
+#include "vmm/base/log.h"
+#include "vmm/config.h"
+#include "vmm/doctor.h"
+#include "vmm/help.h"
+#include "vmm/verbs.h"
+#include "vmm/vm.h"
+
+/* "TEXT." or what already ends like a sentence. */
+static void print_sentence(const char *text)
+{
+	size_t len = strlen(text);
+
+	log_error("%s%s", text, len && strchr(".?!", text[len - 1]) ? "" : ".");
+}
+
+static void print_err(const struct err *err)
+{
+	print_sentence(err->text);
+	if (err->hint[0])
+		print_sentence(err->hint);
+}
+
+/* What was printed must have arrived: `vmm inspect FILE > /dev/full` is a failure. */
+static int finish_output(int status, struct err *err)
+{
+	if ((fflush(stdout) || ferror(stdout)) && status == EXIT_CODE_OK) {
+		err_set(err, EXIT_CODE_INTERNAL, EIO, "can't write to standard output");
+		return EXIT_CODE_INTERNAL;
+	}
+	return status;
+}
+
+/* ---- Verbs: the words behind the verb; the result is the exit status ---- */
+
+static int refuse_word(const char *verb, const char *word, struct err *err)
+{
+	err_set(err, EXIT_CODE_USAGE, EINVAL, "%s: there is no use for the word '%.60s'", verb,
+		word);
+	err_hint(err, "vmm help %s says what it takes", verb);
+	return EXIT_CODE_USAGE;
+}
+
+static int run_doctor(int argc, char *const *argv, struct err *err)
+{
+	bool quiet = argc > 0 && (!strcmp(argv[0], "-q") || !strcmp(argv[0], "--quiet"));
+	int status;
+
+	if (argc > quiet)
+		return refuse_word("doctor", argv[quiet], err);
+	status = doctor_run(quiet, stdout, err);
+	/* The verdict was printed with the table, or is not wanted. */
+	if (status == EXIT_CODE_KVM)
+		err_clear(err);
+	return status;
+}
+
+static int run_inspect(int argc, char *const *argv, struct err *err)
+{
+	if (argc > 0 && !strcmp(argv[0], "--")) {
+		argc--;
+		argv++;
+	}
+	if (argc == 0) {
+		err_set(err, EXIT_CODE_USAGE, EINVAL, "inspect needs a FILE");
+		return EXIT_CODE_USAGE;
+	}
+	if (argc > 1)
+		return refuse_word("inspect", argv[1], err);
+	return inspect_file(argv[0], stdout, err) < 0 ? (int)err->kind : EXIT_CODE_OK;
+}
+
+/* The two forms that make files of the installation are in no list. */
+static int run_help(int argc, char *const *argv, struct err *err)
+{
+	int ret = 0;
+
+	if (argc == 2 && !strcmp(argv[0], "--man"))
+		ret = help_print_man(stdout, argv[1], err);
+	else if (argc == 2 && !strcmp(argv[0], "--completion"))
+		ret = help_print_completion(stdout, argv[1], err);
+	else if (argc > 1)
+		return refuse_word("help", argv[1], err);
+	else if (argc == 1)
+		ret = help_print_verb(stdout, argv[0], err);
+	else
+		help_print_all(stdout);
+	return ret < 0 ? (int)err->kind : EXIT_CODE_OK;
+}
+
+static int run_version(int argc, char *const *argv, struct err *err)
+{
+	if (argc > 0)
+		return refuse_word("version", argv[0], err);
+	help_print_version(stdout);
+	return EXIT_CODE_OK;
+}
+
+static int run_verb(const char *name, int argc, char *const *argv, struct err *err)
+{
+#define VERB(verb, arguments, completes, summary, text)                                            \
+	if (!strcmp(name, #verb))                                                                  \
+		return run_##verb(argc, argv, err);
+	VERB_TABLE(VERB)
+#undef VERB
+	ASSERT(!"a verb of the table has no function");
+	return EXIT_CODE_INTERNAL;
+}
+
+/* ---- The machine ---- */
+
+static uint64_t host_memory_bytes(void)
+{
+	struct sysinfo info;
+
+	if (sysinfo(&info))
+		return UINT64_MAX;
+	return ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
+}
+
+static int run_machine(const struct vm_config *config, struct err *err)
+{
+	if (config->quiet)
+		log_set_level(LOG_WARN);
+	if (config->verbose)
+		log_set_level(LOG_DEBUG);
+	if (config_check_memory(config, host_memory_bytes(), err) < 0)
+		return (int)err->kind;
+	return vm_run(config, err);
+}
+
+static int run_options(int argc, char *const *argv, struct err *err)
+{
+	struct vm_config config;
+	int status = EXIT_CODE_OK;
+
+	if (config_parse(argc, argv, &config, err) < 0)
+		status = (int)err->kind;
+	else if (config.show_help)
+		help_print_all(stdout);
+	else if (config.show_version)
+		help_print_version(stdout);
+	else
+		status = run_machine(&config, err);
+	config_finish(&config);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = ERR_INIT;
+	int status;
+
+	if (argc > 1 && verb_find(argv[1]))
+		status = run_verb(argv[1], argc - 2, argv + 2, &err);
+	else
+		status = run_options(MAX(argc - 1, 0), argv + MIN(argc, 1), &err);
+	status = finish_output(status, &err);
+	if (err_is_set(&err))
+		print_err(&err);
+	exit(status);
+}
