@@ -10,10 +10,12 @@ step() {
 	log=$(mktemp) || return 1
 	started=$SECONDS
 	printf '%s: %s' "${step_name:-step}" "$text" >&2
+	# In a process group of its own, so that an interrupted step is ended with all its children.
+	set -m
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
-	# An interrupted step must not go on behind the caller's back.
-	trap 'kill "$pid" 2>/dev/null; rm -f "$log"; echo >&2; exit 130' INT TERM HUP
+	set +m
+	trap 'kill -- "-$pid" 2>/dev/null; rm -f "$log"; echo >&2; exit 130' INT TERM HUP
 	while kill -0 "$pid" 2>/dev/null; do
 		seconds=$((SECONDS - started))
 		if [ "$seconds" -gt "$((shown + 1))" ]; then
