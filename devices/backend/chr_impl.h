@@ -1,0 +1,115 @@
+/*
+ * The inside of a character back end, for the files that implement one
+ * (chr_*.c) and for no one else. Each embeds a struct chr as its first member.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "devices/backend/chr.h"
+#include "vmm/base/ring.h"
+
+enum {
+	CHR_NAME_MAX = 128,
+	CHR_INPUT_BYTES = 4096,
+	/* On a terminal more is read ahead, so that Ctrl-a x works while a guest reads nothing. */
+	CHR_INPUT_TERMINAL_BYTES = 65536,
+};
+
+struct chr_ops {
+	/*
+	 * Moves bytes without blocking: the number (> 0), -EAGAIN, or another -errno, and
+	 * for read 0 at the end of input. write() is called with the lock held by any
+	 * thread, read() by the loop's thread without it. NULL read: no input.
+	 */
+	int64_t (*write)(struct chr *chr, const void *data, size_t len);
+	int64_t (*read)(struct chr *chr, void *data, size_t len);
+
+	/*
+	 * Who was attached is gone: the end of input or an error of write(). Called on the
+	 * loop's thread, after chr_host_detach(). NULL: then the end of input is final, and
+	 * an error of write() is a failure.
+	 */
+	void (*gone)(struct chr *chr);
+
+	/* Input is wanted for the first time; may be NULL. Loop's thread. */
+	void (*input_wanted)(struct chr *chr);
+
+	/* Closes what open made and frees the struct. The watches are removed by then. */
+	void (*close)(struct chr *chr);
+};
+
+struct chr {
+	const struct chr_ops *ops;
+	struct loop *loop;
+	char name[CHR_NAME_MAX];
+
+	pthread_mutex_t lock; /* after a front end's lock, before the loop's; guards up to stats */
+	struct ring out;
+	struct ring history; /* the last output; bytes NULL: not kept */
+	bool attached;	     /* somebody is there; else output goes to history alone */
+	bool blocked;	     /* the host side takes no more until EPOLLOUT */
+	bool failed;	     /* for good: output is dropped */
+	bool room_wanted;    /* a front end was told "no room" */
+	bool gather_armed;
+	uint64_t last_flush_ns;
+	struct loop_fd out_watch; /* fd -1 while there is none */
+	struct loop_timer gather_timer;
+	void (*observer)(void *opaque, const void *data, size_t len);
+	void *observer_opaque;
+	struct chr_stats stats;
+
+	/* The loop's thread alone, but for the atomic. */
+	struct chr_front *fronts;
+	struct chr_front *input_front; /* one of `fronts`, or NULL */
+	struct ring in;
+	struct loop_fd in_watch; /* fd -1 while there is none */
+	bool in_direct;		 /* epoll can't watch it: it is always ready (a regular file) */
+	bool in_paused;
+	bool in_started;
+	_Atomic bool in_waiting; /* chr_accept_input() has something to do */
+	size_t break_after;	 /* bytes of `in` before a break; SIZE_MAX: no break */
+	struct chr_escape escape;
+	bool has_escape;
+	void (*escape_fn)(void *opaque, enum chr_escape_key key);
+	void *escape_opaque;
+	struct loop_task input_task, room_task, gone_task;
+};
+
+/*
+ * Sets up the common part of a zeroed struct; chr_finish() undoes it. `input_bytes` is the
+ * size of the input ring. Attached from the start, unless `has_history`.
+ */
+int chr_init(struct chr *chr, const struct chr_ops *ops, struct loop *loop, size_t input_bytes,
+	bool has_history, struct err *err);
+void chr_finish(struct chr *chr);
+
+/* The name in messages, cut when it is too long. */
+void chr_set_name(struct chr *chr, const char *name);
+
+/* Watches these from now on (borrowed), or no longer (-1). Loop's thread or before it runs. */
+void chr_set_input_fd(struct chr *chr, int fd);
+void chr_set_output_fd(struct chr *chr, int fd);
+
+/* Reads nothing from the host while paused. Loop's thread. */
+void chr_pause_input(struct chr *chr, bool paused);
+
+/* Somebody came: shows the history and goes on from there. Loop's thread. */
+void chr_host_attach(struct chr *chr, int in_fd, int out_fd);
+
+/* Nobody is there any more: forgets the fds (not closed) and what was on the way. Loop's thread. */
+void chr_host_detach(struct chr *chr);
+
+/* The implementations' open functions; `path` is what follows the colon. */
+int chr_stdio_open(struct chr **chr, const char *path, struct loop *loop, struct err *err);
+int chr_pty_open(struct chr **chr, const char *path, struct loop *loop, struct err *err);
+int chr_file_open(struct chr **chr, const char *path, struct loop *loop, struct err *err);
+int chr_unix_open(struct chr **chr, const char *path, struct loop *loop, struct err *err);
+int chr_pipe_open(struct chr **chr, const char *path, struct loop *loop, struct err *err);
+int chr_null_open(struct chr **chr, const char *path, struct loop *loop, struct err *err);
+
+/* stdio on other descriptors (borrowed), for tests; -1 stands for a closed one. */
+int chr_stdio_open_fds(struct chr **chr, int in_fd, int out_fd, struct loop *loop, struct err *err);

@@ -1,0 +1,241 @@
+/*
+ * The console on a listening Unix socket: clients come and go, one at a time; each
+ * sees the last 64 KiB of output first. Nobody need be there: output then does
+ * not wait. A client that is there and does not read does hold the guest's output.
+ *
+ * The socket has mode 0600: whoever can connect has the guest's console. A socket
+ * file that nobody listens on is a left-over and is replaced; anything else that has
+ * the name is left alone. unix(7).
+ *
+ * Threads: see chr.h.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "devices/backend/chr_impl.h"
+#include "vmm/base/log.h"
+
+/* How long no client is taken after the host had no descriptor left for one. */
+#define ACCEPT_PAUSE_NS UINT64_C(1000000000)
+
+struct chr_unix {
+	struct chr chr;
+	struct sockaddr_un address;
+	dev_t device; /* of the socket file, to remove no other */
+	ino_t inode;
+	struct loop_fd listener; /* fd -1: none */
+	struct loop_timer accept_timer;
+	int client, client_out; /* one socket twice: input and output are watched apart; -1: none */
+};
+
+static int64_t unix_write(struct chr *chr, const void *data, size_t len)
+{
+	ssize_t n =
+		send(((struct chr_unix *)chr)->client_out, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return n < 0 ? -errno : n;
+}
+
+static int64_t unix_read(struct chr *chr, void *data, size_t len)
+{
+	ssize_t n = recv(((struct chr_unix *)chr)->client, data, len, MSG_DONTWAIT);
+
+	return n < 0 ? -errno : n;
+}
+
+static void close_client(struct chr_unix *self)
+{
+	if (self->client >= 0)
+		close(self->client);
+	if (self->client_out >= 0)
+		close(self->client_out);
+	self->client = self->client_out = -1;
+}
+
+static void unix_gone(struct chr *chr)
+{
+	close_client((struct chr_unix *)chr);
+}
+
+static void refuse(int fd)
+{
+	static const char text[] = "vmm: somebody else is on this console\r\n";
+
+	send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+static void handle_connection(void *opaque, uint32_t events)
+{
+	struct chr_unix *self = opaque;
+	int fd = accept4(self->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0) {
+		/* Who waits stays in the queue: without a pause this would be called for ever. */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			loop_fd_set_events(&self->listener, 0);
+			loop_timer_arm(self->chr.loop, &self->accept_timer, ACCEPT_PAUSE_NS);
+		}
+		return;
+	}
+	if (self->client >= 0) {
+		refuse(fd);
+		return;
+	}
+	self->client = fd;
+	self->client_out = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (self->client_out < 0) {
+		close_client(self);
+		return;
+	}
+	chr_host_attach(&self->chr, self->client, self->client_out);
+}
+
+static void accept_again(void *opaque)
+{
+	struct chr_unix *self = opaque;
+
+	loop_fd_set_events(&self->listener, EPOLLIN);
+}
+
+static void unix_close(struct chr *chr)
+{
+	struct chr_unix *self = (struct chr_unix *)chr;
+	struct stat st;
+
+	loop_timer_cancel(&self->accept_timer);
+	loop_fd_remove(&self->listener);
+	if (self->inode && lstat(self->address.sun_path, &st) == 0 && st.st_dev == self->device &&
+		st.st_ino == self->inode)
+		unlink(self->address.sun_path);
+	if (self->listener.fd >= 0)
+		close(self->listener.fd);
+	close_client(self);
+	chr_finish(chr);
+	free(self);
+}
+
+static const struct chr_ops unix_ops = {
+	.write = unix_write,
+	.read = unix_read,
+	.gone = unix_gone,
+	.close = unix_close,
+};
+
+/* The name is taken: by somebody who listens, by something else, or by a left-over. */
+static int remove_stale(const struct sockaddr_un *address, struct err *err)
+{
+	const char *path = address->sun_path;
+	struct stat st;
+	int fd, ret;
+
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+		err_set(err, EXIT_CODE_DEVICE, EEXIST,
+			"can't make the console socket %s: there is a file of that name, and it is "
+			"not a socket",
+			path);
+		err_hint(err, "choose another name, or remove the file");
+		return -EEXIST;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(
+			err, EXIT_CODE_DEVICE, errno, "can't make a socket: %s", strerror(errno));
+	ret = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? errno : 0;
+	close(fd);
+	if (ret == ENOENT)
+		return 0;
+	if (ret != ECONNREFUSED) {
+		err_set(err, EXIT_CODE_DEVICE, EADDRINUSE,
+			"can't make the console socket %s: another program listens on it", path);
+		err_hint(err, "end that program, or choose another name");
+		return -EADDRINUSE;
+	}
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_set(err, EXIT_CODE_DEVICE, errno,
+			"can't remove the left-over socket %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int bind_and_listen(int fd, const struct sockaddr_un *address)
+{
+	/* The file gets its mode from the socket's, so it is never open to others. */
+	if (fchmod(fd, 0600) < 0 ||
+		bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
+		listen(fd, 4) < 0)
+		return -errno;
+	return 0;
+}
+
+static int open_listener(struct chr_unix *self, struct err *err)
+{
+	const char *path = self->address.sun_path;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), ret;
+	struct stat st;
+
+	if (fd < 0)
+		return err_set(
+			err, EXIT_CODE_DEVICE, errno, "can't make a socket: %s", strerror(errno));
+	self->listener.fd = fd;
+	ret = bind_and_listen(fd, &self->address);
+	if (ret == -EADDRINUSE) {
+		ret = remove_stale(&self->address, err);
+		if (ret < 0)
+			return ret;
+		ret = bind_and_listen(fd, &self->address);
+	}
+	if (ret < 0)
+		return err_set(err, EXIT_CODE_DEVICE, -ret, "can't make the console socket %s: %s",
+			path, strerror(-ret));
+	if (lstat(path, &st) == 0) {
+		self->device = st.st_dev;
+		self->inode = st.st_ino;
+	}
+	ret = loop_fd_add(self->chr.loop, &self->listener);
+	if (ret < 0)
+		return err_set(
+			err, EXIT_CODE_INTERNAL, -ret, "can't watch %s: %s", path, strerror(-ret));
+	return 0;
+}
+
+int chr_unix_open(struct chr **out, const char *path, struct loop *loop, struct err *err)
+{
+	struct chr_unix *self;
+	int ret;
+
+	if (strlen(path) >= sizeof(self->address.sun_path))
+		return err_set(err, EXIT_CODE_DEVICE, ENAMETOOLONG,
+			"can't make the console socket %s: a socket's name has at most %zu bytes",
+			path, sizeof(self->address.sun_path) - 1);
+	self = calloc(1, sizeof(*self));
+	if (!self)
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a console");
+	self->client = self->client_out = -1;
+	self->listener = (struct loop_fd){
+		.fd = -1, .events = EPOLLIN, .fn = handle_connection, .opaque = self};
+	self->accept_timer = (struct loop_timer){.fn = accept_again, .opaque = self};
+	self->address.sun_family = AF_UNIX;
+	snprintf(self->address.sun_path, sizeof(self->address.sun_path), "%s", path);
+	ret = chr_init(&self->chr, &unix_ops, loop, CHR_INPUT_BYTES, true, err);
+	if (ret < 0) {
+		free(self);
+		return ret;
+	}
+	chr_set_name(&self->chr, path);
+	ret = open_listener(self, err);
+	if (ret < 0) {
+		unix_close(&self->chr);
+		return ret;
+	}
+	*out = &self->chr;
+	return 0;
+}
