@@ -56,6 +56,9 @@ struct exit_record *exit_ring_push(struct exit_ring *ring, enum exit_kind kind);
 /* Counts without a record (for what happens too often to tell anything). */
 void exit_ring_count(struct exit_ring *ring, enum exit_kind kind);
 
+/* No device answered the access of this record. */
+void exit_ring_note_unclaimed(struct exit_ring *ring, struct exit_record *record);
+
 /* The n-th latest, 0 = the last; NULL when there is none. */
 const struct exit_record *exit_ring_latest(const struct exit_ring *ring, size_t nth);
 

@@ -69,8 +69,9 @@ struct kvm_doorbell {
 
 /* Must stay in place from kvm_open() to kvm_finish(). */
 struct kvm {
-	int dev_fd; /* /dev/kvm */
-	int vm_fd;  /* one number for good; stands for /dev/null while there is no machine */
+	int dev_fd;  /* /dev/kvm */
+	int vm_fd;   /* one number for good; stands for /dev/null while there is no machine */
+	int null_fd; /* what vm_fd stands for then */
 	bool has_vm;
 	size_t run_size; /* bytes of a vCPU's shared page */
 	unsigned vcpus_max;

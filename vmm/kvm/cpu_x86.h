@@ -1,0 +1,20 @@
+/*
+ * The state of an x86 processor as KVM takes it: CPUID, MSRs, local APIC, and the
+ * registers with which a loaded kernel is entered. Knows nothing of threads.
+ * On the thread that makes the vCPU; the vCPU does not run.
+ */
+#pragma once
+
+#include "vmm/base/err.h"
+#include "vmm/core/cpu_entry.h"
+#include "vmm/kvm/kvm.h"
+
+/*
+ * Power-on state of processor `id`: CPUID, the MSRs that firmware would set, the local
+ * interrupt pins of processor 0. Error: -errno and a sentence.
+ */
+int cpu_x86_init(
+	const struct kvm *kvm, int vcpu_fd, unsigned id, unsigned cpu_count, struct err *err);
+
+/* The registers of `entry`. Error: -errno and a sentence. */
+int cpu_x86_enter(int vcpu_fd, const struct cpu_entry *entry, struct err *err);

@@ -1,0 +1,405 @@
+/*
+ * See vcpu.h. Knows nothing of devices or of what an event means.
+ *
+ * The thread's loop looks at `wants` after it has cleared immediate_exit and
+ * before it enters the guest; whoever sets `wants` sends the signal afterwards. So either
+ * the loop sees the wish, or the signal finds it on its way into KVM_RUN and
+ * immediate_exit makes that return at once: no wish is lost, and none needs a lock.
+ *
+ * Source: Linux Documentation/virt/kvm/api.rst, "The kvm_run structure".
+ */
+#include "vmm/kvm/vcpu.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vmm/kvm/cpu_x86.h"
+#include "vmm/kvm/kick.h"
+#include "vmm/kvm/vcpu_impl.h"
+
+const char *vcpu_event_name(enum vcpu_event event)
+{
+	static const char *const names[] = {
+		[VCPU_EVENT_SHUTDOWN] = "triple fault",
+		[VCPU_EVENT_SYSTEM_SHUTDOWN] = "shutdown asked for",
+		[VCPU_EVENT_SYSTEM_RESET] = "reset asked for",
+		[VCPU_EVENT_SYSTEM_CRASH] = "crash reported",
+		[VCPU_EVENT_INTERNAL_ERROR] = "KVM internal error",
+		[VCPU_EVENT_FAIL_ENTRY] = "failed entry",
+		[VCPU_EVENT_HALT] = "halt",
+	};
+
+	return names[event];
+}
+
+/* ---- Making and destroying ---- */
+
+static int open_vcpu(struct vcpu *vcpu, unsigned cpu_count, struct err *err)
+{
+	struct kvm *kvm = vcpu->kvm;
+
+	if (cpu_count > kvm->vcpus_max) {
+		err_set(err, EXIT_CODE_KVM, EINVAL,
+			"%u processors are more than this host's KVM allows (%u)", cpu_count,
+			kvm->vcpus_max);
+		err_hint(err, "ask for at most %u with --cpus", kvm->vcpus_max);
+		return -EINVAL;
+	}
+	vcpu->fd = ioctl(kvm->vm_fd, KVM_CREATE_VCPU, vcpu->id);
+	if (vcpu->fd < 0)
+		return err_set(err, EXIT_CODE_KVM, errno, "KVM can't make processor %u of %u: %s",
+			vcpu->id, cpu_count, strerror(errno));
+	vcpu->run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (vcpu->run == MAP_FAILED) {
+		vcpu->run = NULL;
+		return err_set(err, EXIT_CODE_KVM, errno,
+			"can't map the shared page of processor %u: %s", vcpu->id, strerror(errno));
+	}
+	/* Registers with each exit, for the exit ring: a copy in KVM instead of a system call. */
+	if (kvm->has_sync_regs)
+		vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+	return 0;
+}
+
+int vcpu_create(struct vcpu **vcpu, struct kvm *kvm, unsigned id, unsigned cpu_count,
+	const struct vcpu_env *env, struct err *err)
+{
+	struct vcpu *made = calloc(1, sizeof(*made));
+	int ret;
+
+	ASSERT(kvm->has_vm && id < cpu_count);
+	*vcpu = NULL;
+	if (!made)
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a processor");
+	*made = (struct vcpu){.id = id, .kvm = kvm, .env = *env, .fd = -1};
+	pthread_mutex_init(&made->lock, NULL);
+	pthread_cond_init(&made->changed, NULL);
+	ret = open_vcpu(made, cpu_count, err);
+	if (ret == 0)
+		ret = cpu_x86_init(kvm, made->fd, id, cpu_count, err);
+	if (ret < 0) {
+		vcpu_destroy(made);
+		return ret;
+	}
+	*vcpu = made;
+	return 0;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	if (!vcpu)
+		return;
+	vcpu_stop(vcpu);
+	if (vcpu->run)
+		munmap(vcpu->run, vcpu->kvm->run_size);
+	if (vcpu->fd >= 0)
+		close(vcpu->fd);
+	pthread_cond_destroy(&vcpu->changed);
+	pthread_mutex_destroy(&vcpu->lock);
+	free(vcpu);
+}
+
+int vcpu_set_entry(struct vcpu *vcpu, const struct cpu_entry *entry, struct err *err)
+{
+	return cpu_x86_enter(vcpu->fd, entry, err);
+}
+
+/* ---- Exits ---- */
+
+static void report(struct vcpu *vcpu, enum vcpu_event event)
+{
+	vcpu->has_event = true;
+	vcpu->event = event;
+	/* Park unless told to go on meanwhile; the owner may resume as soon as it hears. */
+	atomic_fetch_or(&vcpu->wants, VCPU_WANT_PAUSE);
+	vcpu->env.event(vcpu->env.opaque, vcpu, event);
+}
+
+static struct exit_record *record(struct vcpu *vcpu, enum exit_kind kind, uint64_t addr)
+{
+	struct exit_record *made = exit_ring_push(&vcpu->exits, kind);
+
+	made->addr = addr;
+	if (vcpu->run->kvm_valid_regs & KVM_SYNC_X86_REGS)
+		made->rip = vcpu->run->s.regs.regs.rip;
+	return made;
+}
+
+/* String instructions move `count` elements between memory and the same port. */
+static void handle_pio(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	bool is_write = run->io.direction == KVM_EXIT_IO_OUT;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	struct exit_record *made =
+		record(vcpu, is_write ? EXIT_KIND_PIO_WRITE : EXIT_KIND_PIO_READ, run->io.port);
+	bool claimed = true;
+
+	made->size = run->io.size;
+	made->count = run->io.count;
+	for (uint32_t i = 0; i < run->io.count; i++) {
+		uint8_t *element = data + (size_t)i * run->io.size;
+
+		if (is_write)
+			claimed &= bus_write(vcpu->env.pio, run->io.port, element, run->io.size);
+		else
+			claimed &= bus_read(vcpu->env.pio, run->io.port, element, run->io.size);
+	}
+	memcpy(&made->value, data, MIN(run->io.size, sizeof(made->value)));
+	if (!claimed)
+		exit_ring_note_unclaimed(&vcpu->exits, made);
+}
+
+static void handle_mmio(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	unsigned len = MIN(run->mmio.len, (uint32_t)sizeof(run->mmio.data));
+	struct exit_record *made =
+		record(vcpu, run->mmio.is_write ? EXIT_KIND_MMIO_WRITE : EXIT_KIND_MMIO_READ,
+			run->mmio.phys_addr);
+	bool claimed;
+
+	made->size = (uint8_t)len;
+	if (run->mmio.is_write)
+		claimed = bus_write(vcpu->env.mmio, run->mmio.phys_addr, run->mmio.data, len);
+	else
+		claimed = bus_read(vcpu->env.mmio, run->mmio.phys_addr, run->mmio.data, len);
+	memcpy(&made->value, run->mmio.data, len);
+	if (!claimed)
+		exit_ring_note_unclaimed(&vcpu->exits, made);
+}
+
+static void handle_system_event(struct vcpu *vcpu)
+{
+	uint32_t type = vcpu->run->system_event.type;
+
+	record(vcpu, EXIT_KIND_SYSTEM_EVENT, type);
+	switch (type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		report(vcpu, VCPU_EVENT_SYSTEM_SHUTDOWN);
+		break;
+	case KVM_SYSTEM_EVENT_RESET:
+		report(vcpu, VCPU_EVENT_SYSTEM_RESET);
+		break;
+	case KVM_SYSTEM_EVENT_CRASH:
+		report(vcpu, VCPU_EVENT_SYSTEM_CRASH);
+		break;
+	default:
+		report(vcpu, VCPU_EVENT_INTERNAL_ERROR);
+	}
+}
+
+static void handle_exit(struct vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		handle_pio(vcpu);
+		break;
+	case KVM_EXIT_MMIO:
+		handle_mmio(vcpu);
+		break;
+	case KVM_EXIT_INTR:
+		exit_ring_count(&vcpu->exits, EXIT_KIND_INTERRUPTED);
+		break;
+	case KVM_EXIT_HLT:
+		record(vcpu, EXIT_KIND_HALT, 0);
+		report(vcpu, VCPU_EVENT_HALT);
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		record(vcpu, EXIT_KIND_SHUTDOWN, 0);
+		report(vcpu, VCPU_EVENT_SHUTDOWN);
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		handle_system_event(vcpu);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		record(vcpu, EXIT_KIND_INTERNAL_ERROR, run->internal.suberror);
+		report(vcpu, VCPU_EVENT_INTERNAL_ERROR);
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		record(vcpu, EXIT_KIND_FAIL_ENTRY, run->fail_entry.hardware_entry_failure_reason);
+		report(vcpu, VCPU_EVENT_FAIL_ENTRY);
+		break;
+	default:
+		record(vcpu, EXIT_KIND_OTHER, run->exit_reason);
+		report(vcpu, VCPU_EVENT_INTERNAL_ERROR);
+	}
+}
+
+/*
+ * A triple fault on AMD leaves KVM with the registers of a reset processor; those of
+ * the exit before are then the best there is.
+ */
+static void keep_registers(struct vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+	const struct kvm_regs *regs = &run->s.regs.regs;
+
+	if (!(run->kvm_valid_regs & KVM_SYNC_X86_REGS) || run->exit_reason == KVM_EXIT_SHUTDOWN)
+		return;
+	memcpy(vcpu->last.gprs, &regs->rax, sizeof(vcpu->last.gprs));
+	vcpu->last.rip = regs->rip;
+	vcpu->last.rflags = regs->rflags;
+	vcpu->last.valid = true;
+}
+
+static void run_guest(struct vcpu *vcpu)
+{
+	if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+		keep_registers(vcpu);
+		handle_exit(vcpu);
+		return;
+	}
+	switch (errno) {
+	case EINTR:
+	case EAGAIN: /* a waiting processor was woken for a reset or a signal */
+		exit_ring_count(&vcpu->exits, EXIT_KIND_INTERRUPTED);
+		break;
+	default:
+		vcpu->run_errno = errno;
+		record(vcpu, EXIT_KIND_OTHER, 0);
+		report(vcpu, VCPU_EVENT_INTERNAL_ERROR);
+	}
+}
+
+/* ---- The thread ---- */
+
+/* KVM finishes an access (writes what was read into a register) at the next entry only. */
+static void complete_access(struct vcpu *vcpu)
+{
+	uint32_t reason = vcpu->run->exit_reason;
+
+	if (vcpu->has_event || (reason != KVM_EXIT_IO && reason != KVM_EXIT_MMIO))
+		return;
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
+	/* An access of more than one part (a page crossed) gives the next part instead. */
+	while (ioctl(vcpu->fd, KVM_RUN, 0) == 0 &&
+		(vcpu->run->exit_reason == KVM_EXIT_IO || vcpu->run->exit_reason == KVM_EXIT_MMIO))
+		handle_exit(vcpu);
+}
+
+static void park(struct vcpu *vcpu)
+{
+	complete_access(vcpu);
+	pthread_mutex_lock(&vcpu->lock);
+	vcpu->is_parked = true;
+	pthread_cond_broadcast(&vcpu->changed);
+	while (atomic_load(&vcpu->wants) == VCPU_WANT_PAUSE)
+		pthread_cond_wait(&vcpu->changed, &vcpu->lock);
+	vcpu->is_parked = false;
+	pthread_mutex_unlock(&vcpu->lock);
+}
+
+static void *vcpu_thread(void *opaque)
+{
+	struct vcpu *vcpu = opaque;
+	unsigned wants;
+
+	kick_attach(vcpu->run);
+	for (;;) {
+		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
+		/* The handler runs on this thread: the compiler alone must keep the order. */
+		atomic_signal_fence(memory_order_seq_cst);
+		wants = atomic_load(&vcpu->wants);
+		if (wants & VCPU_WANT_STOP)
+			break;
+		if (wants & VCPU_WANT_PAUSE) {
+			park(vcpu);
+		} else {
+			vcpu->has_event = false;
+			run_guest(vcpu);
+		}
+	}
+	complete_access(vcpu);
+	kick_attach(NULL);
+	pthread_mutex_lock(&vcpu->lock);
+	vcpu->has_ended = true;
+	pthread_cond_broadcast(&vcpu->changed);
+	pthread_mutex_unlock(&vcpu->lock);
+	return NULL;
+}
+
+int vcpu_start(struct vcpu *vcpu, struct err *err)
+{
+	char name[16];
+	int ret;
+
+	ASSERT(!vcpu->has_thread);
+	ret = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+	if (ret)
+		return err_set(err, EXIT_CODE_INTERNAL, ret,
+			"can't make a thread for processor %u: %s", vcpu->id, strerror(ret));
+	vcpu->has_thread = true;
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
+	pthread_setname_np(vcpu->thread, name);
+	return 0;
+}
+
+/* ---- From other threads ---- */
+
+static void want(struct vcpu *vcpu, unsigned what)
+{
+	unsigned before;
+
+	pthread_mutex_lock(&vcpu->lock);
+	before = atomic_fetch_or(&vcpu->wants, what);
+	pthread_cond_broadcast(&vcpu->changed);
+	/* Not when it is known already: signals of this kind queue up. */
+	if (!(before & what) && vcpu->has_thread && !vcpu->has_ended && !vcpu->is_parked)
+		kick_thread(vcpu->thread);
+	pthread_mutex_unlock(&vcpu->lock);
+}
+
+void vcpu_request_pause(struct vcpu *vcpu)
+{
+	want(vcpu, VCPU_WANT_PAUSE);
+}
+
+void vcpu_request_stop(struct vcpu *vcpu)
+{
+	want(vcpu, VCPU_WANT_STOP);
+}
+
+void vcpu_wait_paused(struct vcpu *vcpu)
+{
+	if (!vcpu->has_thread)
+		return;
+	pthread_mutex_lock(&vcpu->lock);
+	while (!vcpu->is_parked && !vcpu->has_ended)
+		pthread_cond_wait(&vcpu->changed, &vcpu->lock);
+	pthread_mutex_unlock(&vcpu->lock);
+}
+
+void vcpu_resume(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->lock);
+	atomic_fetch_and(&vcpu->wants, ~(unsigned)VCPU_WANT_PAUSE);
+	pthread_cond_broadcast(&vcpu->changed);
+	pthread_mutex_unlock(&vcpu->lock);
+}
+
+void vcpu_stop(struct vcpu *vcpu)
+{
+	if (!vcpu->has_thread)
+		return;
+	vcpu_request_stop(vcpu);
+	pthread_join(vcpu->thread, NULL);
+	vcpu->has_thread = false;
+}
+
+unsigned vcpu_id(const struct vcpu *vcpu)
+{
+	return vcpu->id;
+}
+
+const struct exit_ring *vcpu_exits(const struct vcpu *vcpu)
+{
+	return &vcpu->exits;
+}

@@ -1,0 +1,51 @@
+/*
+ * Inside of struct vcpu, for the files of vmm/kvm that work on a vCPU.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/kvm/exit_ring.h"
+#include "vmm/kvm/kvm.h"
+#include "vmm/kvm/vcpu.h"
+
+struct kvm_run;
+
+/* What others want of a vCPU's thread. */
+enum {
+	VCPU_WANT_PAUSE = 1u << 0,
+	VCPU_WANT_STOP = 1u << 1
+};
+
+/* Registers as they were at the last exit that left them intact. */
+struct vcpu_last_regs {
+	bool valid;
+	uint64_t gprs[16]; /* rax rbx rcx rdx rsi rdi rsp rbp r8…r15, as in struct kvm_regs */
+	uint64_t rip, rflags;
+};
+
+struct vcpu {
+	unsigned id;
+	struct kvm *kvm; /* borrowed */
+	struct vcpu_env env;
+	int fd;
+	struct kvm_run *run; /* mapped, kvm->run_size bytes */
+	struct exit_ring exits;
+	struct vcpu_last_regs last;
+
+	/* What happened; written by the thread before it reports and parks. */
+	bool has_event;
+	enum vcpu_event event;
+	int run_errno; /* of a KVM_RUN that failed, else 0 */
+
+	pthread_t thread;
+	bool has_thread;	/* owner's thread only */
+	_Atomic unsigned wants; /* VCPU_WANT_*; changed under `lock` */
+	pthread_mutex_t lock;	/* guards is_parked, has_ended */
+	pthread_cond_t changed;
+	bool is_parked;
+	bool has_ended;
+};
