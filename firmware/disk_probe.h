@@ -33,6 +33,7 @@ enum disk_fs {
 	DISK_FS_F2FS,
 	/* recognised, never a root: */
 	DISK_FS_VFAT,
+	DISK_FS_EXFAT,
 	DISK_FS_NTFS,
 	DISK_FS_SWAP,
 	DISK_FS_LUKS,
@@ -61,10 +62,10 @@ enum {
 struct disk_info {
 	uint64_t size;
 	enum disk_table table;
-	unsigned sector_bytes; /* of the partition table: 512 or 4096 */
-	bool gpt_backup_used;  /* the primary GPT is damaged */
+	unsigned sector_bytes; /* of the partition table: 512, or 4096 (no guest sees that one) */
+	bool gpt_backup_used; /* the primary GPT is damaged: Linux needs the word "gpt" to try this */
 	unsigned volume_count;
-	struct disk_volume volumes[DISK_VOLUMES_MAX]; /* the whole disk alone, or the partitions */
+	struct disk_volume volumes[DISK_VOLUMES_MAX]; /* partitions, and a file system on it all */
 	int root;				      /* index in volumes[], -1 = none found */
 };
 

@@ -4,7 +4,7 @@
  *   0x0000_0000  free (a kernel may look for BIOS data here: zeros)
  *   0x0000_1000  GDT
  *   0x0000_2000  page tables: PML4, PDPT, four page directories (64-bit entry)
- *   0x0000_8000  stack of the first instructions, growing down to 0x7000 … 0x8fff
+ *   0x0000_8000  stack for the first instructions, 4 KiB
  *   0x0000_9000  boot_params (Linux entries) or hvm_start_info with its tables (PVH)
  *   0x0001_0000  command line, 64 KiB
  *   0x0009_fc00  end of usable memory below 1 MiB; reserved in the memory map

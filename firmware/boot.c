@@ -1,0 +1,469 @@
+/*
+ * See boot.h. Puts together what image, bzimage, elf, unpack, e820, acpi and
+ * entry know; decides where things go in guest memory. Knows nothing of KVM or of
+ * any single device. One thread at a time.
+ *
+ * What the files can say          limit                           enforced in            test
+ * kernel larger than RAM          refused, with what it needs     check_fits()           boot_refuses_small_memory
+ * payload that unpacks too far    the header's own size           load_payload()         boot_refuses_damaged_payload
+ * payload that is no ELF kernel   the kernel unpacks itself       load_bzimage()         boot_falls_back_to_decompressor
+ * unpacked segments elsewhere     the kernel unpacks itself       accept_in_plan()       boot_falls_back_to_decompressor
+ * initrd larger than what is left refused                         place_initrd()         boot_refuses_big_initrd
+ * a file that shrinks meanwhile   refused as changed              read_into()            boot_notices_changed_file
+ */
+#include "firmware/boot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "firmware/acpi.h"
+#include "firmware/bzimage.h"
+#include "firmware/e820.h"
+#include "firmware/elf.h"
+#include "firmware/entry.h"
+#include "firmware/image.h"
+#include "firmware/layout.h"
+#include "firmware/packed_kernel.h"
+#include "firmware/source.h"
+#include "firmware/unpack.h"
+
+enum {
+	PAGE_BYTES = 4096,
+	ENTRY64_OFFSET = 0x200,
+	/* COMMAND_LINE_SIZE of Linux for x86, less the NUL: for kernels that don't say. */
+	ELF_CMDLINE_MAX = 2047,
+};
+
+/* A packed file says nothing reliable of its unpacked size. */
+#define PACKED_ELF_MAX (2 * GIB)
+
+/* What a kernel needs beyond itself to get anywhere: for advice only. */
+#define WORKING_ROOM (16 * MIB)
+
+struct boot {
+	char *kernel_path, *initrd_path; /* owned; initrd_path may be NULL */
+	int kernel_fd, initrd_fd;	 /* owned, or -1 */
+	struct source kernel, initrd;
+	enum image_kind kind;
+	enum unpack_format packing; /* of an IMAGE_PACKED_ELF */
+	bool unpack_here;	    /* a bzImage's payload */
+	struct bzimage bzimage;	    /* IMAGE_BZIMAGE */
+	struct elf_image elf;	    /* IMAGE_ELF; of packed kernels, since the last load */
+};
+
+/* Where things go: decided before anything is written. */
+struct plan {
+	uint64_t kernel_start, kernel_end;
+	uint64_t low_ram_end;
+	struct entry_params params;
+};
+
+/* ---- Opening ---- */
+
+static int open_kernel(struct boot *boot, const struct boot_config *config, struct err *err)
+{
+	uint64_t size;
+
+	boot->kernel_path = strdup(config->kernel_path);
+	if (!boot->kernel_path)
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "out of memory");
+	boot->kernel_fd = image_open(config->kernel_path, "kernel", false, &size, err);
+	if (boot->kernel_fd < 0)
+		return boot->kernel_fd;
+	boot->kernel = source_from_fd(&boot->kernel_fd, size);
+	return 0;
+}
+
+/* Loads the library now, so that its absence is told before the guest runs. */
+static bool can_unpack(const struct boot *boot, enum unpack_format format)
+{
+	const char *missing;
+
+	if (unpack_load(format, &missing))
+		return true;
+	if (missing)
+		log_info("%s is not installed: the kernel %s unpacks itself, which takes longer",
+			missing, boot->kernel_path);
+	return false;
+}
+
+static int open_bzimage(struct boot *boot, bool unpack, struct err *err)
+{
+	int ret = bzimage_parse(&boot->kernel, boot->kernel_path, &boot->bzimage, err);
+
+	if (ret < 0)
+		return ret;
+	boot->unpack_here = unpack && boot->bzimage.has_entry64 &&
+		boot->bzimage.payload_format != UNPACK_NONE &&
+		can_unpack(boot, boot->bzimage.payload_format);
+	return 0;
+}
+
+static int open_packed(struct boot *boot, struct err *err)
+{
+	const char *missing;
+
+	if (unpack_load(boot->packing, &missing))
+		return 0;
+	err_set(err, EXIT_CODE_IMAGE, ENOTSUP, "the kernel %s is packed by %s, and %s is missing",
+		boot->kernel_path, unpack_name(boot->packing), missing ? missing : "its library");
+	err_hint(err, "install the library, or unpack the file first");
+	return -ENOTSUP;
+}
+
+static int recognise_kernel(struct boot *boot, bool unpack, struct err *err)
+{
+	struct image_info info;
+
+	image_probe(&boot->kernel, &info);
+	boot->kind = info.kind;
+	boot->packing = info.packing;
+	switch (info.kind) {
+	case IMAGE_BZIMAGE:
+		return open_bzimage(boot, unpack, err);
+	case IMAGE_ELF:
+		return elf_parse(&boot->kernel, true, boot->kernel_path, &boot->elf, err);
+	case IMAGE_PACKED_ELF:
+		return open_packed(boot, err);
+	default:
+		return image_refuse_kernel(&info, boot->kernel_path, err);
+	}
+}
+
+static int open_initrd(struct boot *boot, const char *path, struct err *err)
+{
+	struct image_info info;
+	uint64_t size;
+
+	boot->initrd_path = strdup(path);
+	if (!boot->initrd_path)
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "out of memory");
+	boot->initrd_fd = image_open(path, "initrd", false, &size, err);
+	if (boot->initrd_fd < 0)
+		return boot->initrd_fd;
+	boot->initrd = source_from_fd(&boot->initrd_fd, size);
+	image_probe(&boot->initrd, &info);
+	if (info.kind == IMAGE_BZIMAGE || info.kind == IMAGE_ELF || info.kind == IMAGE_PACKED_ELF) {
+		err_set(err, EXIT_CODE_IMAGE, EINVAL, "the initrd %s is %s", path, info.text);
+		err_hint(err, "a kernel goes with --kernel");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int boot_open(struct boot **result, const struct boot_config *config, struct err *err)
+{
+	struct boot *boot = calloc(1, sizeof(*boot));
+	int ret;
+
+	*result = NULL;
+	if (!boot)
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "out of memory");
+	boot->kernel_fd = boot->initrd_fd = -1;
+	ret = open_kernel(boot, config, err);
+	if (ret == 0)
+		ret = recognise_kernel(boot, config->unpack, err);
+	if (ret == 0 && config->initrd_path)
+		ret = open_initrd(boot, config->initrd_path, err);
+	if (ret < 0) {
+		boot_close(boot);
+		return ret;
+	}
+	*result = boot;
+	return 0;
+}
+
+void boot_close(struct boot *boot)
+{
+	if (!boot)
+		return;
+	if (boot->kernel_fd >= 0)
+		close(boot->kernel_fd);
+	if (boot->initrd_fd >= 0)
+		close(boot->initrd_fd);
+	free(boot->kernel_path);
+	free(boot->initrd_path);
+	free(boot);
+}
+
+void boot_describe(const struct boot *boot, char *buf, size_t size)
+{
+	const struct bzimage *bz = &boot->bzimage;
+	const char *entry = bz->has_entry64 ? "64-bit entry" : "32-bit entry";
+	int word = (int)strcspn(bz->version, " ");
+
+	switch (boot->kind) {
+	case IMAGE_BZIMAGE:
+		snprintf(buf, size, "Linux %.*s%s(bzImage, %s%s, %s)", word, bz->version,
+			word ? " " : "",
+			bz->payload_format == UNPACK_NONE ? "unknown packing"
+							  : unpack_name(bz->payload_format),
+			boot->unpack_here ? " unpacked here" : " unpacked by itself", entry);
+		break;
+	case IMAGE_PACKED_ELF:
+		snprintf(buf, size, "ELF kernel (%s unpacked here, 64-bit entry)",
+			unpack_name(boot->packing));
+		break;
+	default:
+		snprintf(buf, size, "ELF kernel (%s)",
+			boot->elf.has_pvh ? "PVH entry" : "64-bit entry");
+		break;
+	}
+}
+
+/* ---- Placing ---- */
+
+/* The kernel's memory, and a sentence that says how much RAM would do. */
+static int check_fits(
+	const struct boot *boot, struct plan *plan, uint64_t start, uint64_t end, struct err *err)
+{
+	uint64_t needed_mib;
+
+	plan->kernel_start = start;
+	plan->kernel_end = end;
+	if (end <= plan->low_ram_end)
+		return 0;
+	if (end > FW_IDENTITY_END)
+		return err_set(err, EXIT_CODE_IMAGE, ENOEXEC,
+			"the kernel %s wants to be at 0x%llx, beyond the memory below 4 GiB",
+			boot->kernel_path, (unsigned long long)start);
+	needed_mib = util_align_up(end + boot->initrd.size + WORKING_ROOM, 16 * MIB) / MIB;
+	err_set(err, EXIT_CODE_IMAGE, ENOMEM,
+		"the kernel %s needs memory up to %llu MiB; the machine has %llu MiB",
+		boot->kernel_path, (unsigned long long)((end + MIB - 1) / MIB),
+		(unsigned long long)(plan->low_ram_end / MIB));
+	err_hint(err, "give at least --memory %lluM", (unsigned long long)needed_mib);
+	return -ENOMEM;
+}
+
+/* As high as allowed, above the kernel; else below it. */
+static int place_initrd(
+	const struct boot *boot, struct plan *plan, uint64_t highest, struct err *err)
+{
+	uint64_t bytes = boot->initrd.size;
+	uint64_t top = MIN(plan->low_ram_end, highest + 1);
+	uint64_t floor = plan->kernel_end;
+
+	if (!bytes)
+		return 0;
+	if (top < floor || bytes > util_align_down(top, PAGE_BYTES) - floor) {
+		top = MIN(top, plan->kernel_start);
+		floor = FW_KERNEL_LOWEST;
+	}
+	top = util_align_down(top, PAGE_BYTES);
+	if (top < floor || bytes > top - floor ||
+		util_align_down(top - bytes, PAGE_BYTES) < floor) {
+		err_set(err, EXIT_CODE_IMAGE, ENOMEM,
+			"the initrd %s (%llu MiB) does not fit into memory beside the kernel",
+			boot->initrd_path, (unsigned long long)((bytes + MIB - 1) / MIB));
+		err_hint(err, "give more with --memory");
+		return -ENOMEM;
+	}
+	plan->params.initrd = util_align_down(top - bytes, PAGE_BYTES);
+	plan->params.initrd_bytes = bytes;
+	return 0;
+}
+
+static int check_cmdline(const struct boot *boot, const char *cmdline, struct err *err)
+{
+	uint64_t limit = ELF_CMDLINE_MAX, len = strlen(cmdline);
+
+	if (boot->kind == IMAGE_BZIMAGE)
+		limit = MIN((uint64_t)boot->bzimage.header.cmdline_size, FW_CMDLINE_BYTES - 1);
+	if (len <= limit)
+		return 0;
+	err_set(err, EXIT_CODE_USAGE, E2BIG,
+		"the command line has %llu characters; the kernel %s takes %llu",
+		(unsigned long long)len, boot->kernel_path, (unsigned long long)limit);
+	err_hint(err, "shorten --append");
+	return -E2BIG;
+}
+
+/* ---- Loading ---- */
+
+static int file_changed(const char *what, const char *path, struct err *err)
+{
+	return err_set(err, EXIT_CODE_IMAGE, EIO,
+		"the %s %s can't be read as it was when vmm started: it was changed or its disk "
+		"fails",
+		what, path);
+}
+
+static int read_into(
+	struct gmem *mem, gpa_t gpa, const struct source *source, uint64_t offset, uint64_t bytes)
+{
+	void *host = gmem_ptr(mem, gpa, bytes);
+
+	return host && source_read(source, offset, host, bytes) ? 0 : -EIO;
+}
+
+static int load_initrd(
+	const struct boot *boot, struct gmem *mem, const struct plan *plan, struct err *err)
+{
+	if (!plan->params.initrd_bytes)
+		return 0;
+	if (read_into(mem, plan->params.initrd, &boot->initrd, 0, boot->initrd.size) < 0)
+		return file_changed("initrd", boot->initrd_path, err);
+	return 0;
+}
+
+/* The header's promise, by which the initrd was placed. */
+static int accept_in_plan(void *opaque, const struct elf_image *image, struct err *err)
+{
+	const struct plan *plan = opaque;
+
+	(void)err;
+	return image->lowest >= plan->kernel_start && image->end <= plan->kernel_end
+		? 0
+		: PACKED_KERNEL_UNSUITABLE;
+}
+
+static int load_payload(struct boot *boot, struct gmem *mem, struct plan *plan, struct err *err)
+{
+	const struct bzimage *bz = &boot->bzimage;
+	struct packed_kernel packed = {
+		.name = boot->kernel_path,
+		.source = &boot->kernel,
+		.format = bz->payload_format,
+		.offset = bz->payload_offset,
+		.bytes = bz->payload_bytes,
+		/* A kernel unpacks inside the memory it asks for: more can't be true. */
+		.limit = MIN((uint64_t)bz->unpacked_bytes, bz->memory_bytes),
+		.expected = bz->unpacked_bytes,
+		.accept = accept_in_plan,
+		.opaque = plan,
+	};
+
+	return packed_kernel_load(&packed, mem, &boot->elf, err);
+}
+
+static int load_bzimage(struct boot *boot, struct gmem *mem, struct plan *plan,
+	struct cpu_entry *entry, struct err *err)
+{
+	const struct bzimage *bz = &boot->bzimage;
+
+	if (boot->unpack_here) {
+		int ret = load_payload(boot, mem, plan, err);
+
+		if (ret < 0)
+			return ret;
+		if (ret == 0)
+			return entry_linux64(mem, &plan->params, boot->elf.entry, entry);
+		log_info("the kernel %s has an unusual payload: it unpacks itself",
+			boot->kernel_path);
+	}
+	if (read_into(mem, bz->load_address, &boot->kernel, bz->code_offset, bz->code_size) < 0)
+		return file_changed("kernel", boot->kernel_path, err);
+	if (bz->has_entry64)
+		return entry_linux64(mem, &plan->params, bz->load_address + ENTRY64_OFFSET, entry);
+	return entry_linux32(mem, &plan->params, bz->load_address, entry);
+}
+
+static int plan_bzimage(struct boot *boot, struct plan *plan, struct err *err)
+{
+	const struct bzimage *bz = &boot->bzimage;
+	int ret =
+		check_fits(boot, plan, bz->memory_start, bz->memory_start + bz->memory_bytes, err);
+
+	plan->params.header = &bz->header;
+	plan->params.load_address = bz->load_address;
+	return ret < 0 ? ret : place_initrd(boot, plan, bz->initrd_max, err);
+}
+
+struct fit {
+	const struct boot *boot;
+	struct plan *plan;
+};
+
+static int accept_in_ram(void *opaque, const struct elf_image *image, struct err *err)
+{
+	const struct fit *fit = opaque;
+
+	return check_fits(fit->boot, fit->plan, image->lowest, image->end, err);
+}
+
+static int load_packed_elf(struct boot *boot, struct gmem *mem, struct plan *plan, struct err *err)
+{
+	struct fit fit = {.boot = boot, .plan = plan};
+	struct packed_kernel packed = {
+		.name = boot->kernel_path,
+		.source = &boot->kernel,
+		.format = boot->packing,
+		.bytes = boot->kernel.size,
+		.limit = PACKED_ELF_MAX,
+		.accept = accept_in_ram,
+		.opaque = &fit,
+	};
+	int ret = packed_kernel_load(&packed, mem, &boot->elf, err);
+
+	if (ret == PACKED_KERNEL_UNSUITABLE)
+		return err_set(err, EXIT_CODE_IMAGE, ENOEXEC,
+			"the kernel %s unpacks to an ELF file that can't be started",
+			boot->kernel_path);
+	return ret;
+}
+
+static int load_elf(struct boot *boot, struct gmem *mem, struct plan *plan, struct err *err)
+{
+	int ret = check_fits(boot, plan, boot->elf.lowest, boot->elf.end, err);
+
+	if (ret == 0 && elf_load(&boot->elf, &boot->kernel, mem) < 0)
+		ret = file_changed("kernel", boot->kernel_path, err);
+	return ret;
+}
+
+static int load_and_enter_elf(struct boot *boot, struct gmem *mem, struct plan *plan,
+	struct cpu_entry *entry, struct err *err)
+{
+	int ret = boot->kind == IMAGE_ELF ? load_elf(boot, mem, plan, err)
+					  : load_packed_elf(boot, mem, plan, err);
+
+	/* Only now is a packed kernel's size known. */
+	if (ret == 0)
+		ret = place_initrd(boot, plan, UINT32_MAX, err);
+	if (ret < 0)
+		return ret;
+	if (boot->elf.has_pvh)
+		return entry_pvh(mem, &plan->params, boot->elf.pvh_entry, entry);
+	return entry_linux64(mem, &plan->params, boot->elf.entry, entry);
+}
+
+static int write_acpi(
+	struct gmem *mem, const struct boot_machine *machine, struct plan *plan, struct err *err)
+{
+	uint8_t *room = gmem_ptr(mem, FW_ACPI_BASE, FW_ACPI_BYTES);
+	size_t used;
+
+	ASSERT(room);
+	plan->params.rsdp = FW_ACPI_BASE;
+	return acpi_build(machine, FW_ACPI_BASE, room, FW_ACPI_BYTES, &used, err);
+}
+
+int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *machine,
+	struct cpu_entry *entry, struct err *err)
+{
+	struct e820_map map;
+	struct plan plan = {.low_ram_end = mem->regions[0].size,
+		.params = {.map = &map, .cmdline = machine->cmdline}};
+	bool is_bzimage = boot->kind == IMAGE_BZIMAGE;
+	int ret = 0;
+
+	if (plan.low_ram_end <= FW_KERNEL_LOWEST)
+		return err_set(err, EXIT_CODE_USAGE, ENOMEM, "the machine has no more than 1 MiB");
+	if (e820_build(&map, mem, machine->reserved, machine->reserved_count) < 0)
+		return err_set(err, EXIT_CODE_INTERNAL, E2BIG,
+			"the machine's memory map has too many ranges");
+	ret = check_cmdline(boot, machine->cmdline, err);
+	if (ret == 0 && is_bzimage)
+		ret = plan_bzimage(boot, &plan, err);
+	if (ret == 0)
+		ret = write_acpi(mem, machine, &plan, err);
+	if (ret == 0)
+		ret = is_bzimage ? load_bzimage(boot, mem, &plan, entry, err)
+				 : load_and_enter_elf(boot, mem, &plan, entry, err);
+	if (ret == 0)
+		ret = load_initrd(boot, mem, &plan, err);
+	return ret;
+}

@@ -1,0 +1,191 @@
+/*
+ * See cmdline.h. Pure text, no state.
+ *
+ * What is said here is said by the person at the keyboard, so nothing is hostile;
+ * quotes that are never closed and lines of any length are legal all the same
+ * (tests: cmdline_unclosed_quote, cmdline_too_long).
+ */
+#include "firmware/cmdline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/base/util.h"
+
+/* ---- Reading ---- */
+
+struct word {
+	const char *start;
+	size_t len;
+};
+
+/* As Linux's isspace: the high bit set means no white space here. */
+static bool is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* The next word from *line, which moves behind it; false at the end. */
+static bool next_word(const char **line, struct word *word)
+{
+	const char *p = *line;
+	bool quoted = false;
+
+	while (is_space(*p))
+		p++;
+	word->start = p;
+	for (; *p && (quoted || !is_space(*p)); p++)
+		if (*p == '"')
+			quoted = !quoted;
+	word->len = (size_t)(p - word->start);
+	*line = p;
+	return word->len > 0;
+}
+
+static bool is_separator(const struct word *word)
+{
+	return word->len == 2 && !memcmp(word->start, "--", 2);
+}
+
+static char dash(char c)
+{
+	return c == '-' ? '_' : c;
+}
+
+static bool word_is(const struct word *word, const char *name)
+{
+	size_t len = strlen(name), skip = word->start[0] == '"';
+
+	if (word->len < len + skip)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (dash(word->start[skip + i]) != dash(name[i]))
+			return false;
+	return word->len == len + skip || word->start[skip + len] == '=' ||
+		word->start[skip + len] == '"';
+}
+
+bool cmdline_has(const char *line, const char *name)
+{
+	struct word word;
+
+	if (!line)
+		return false;
+	while (next_word(&line, &word) && !is_separator(&word))
+		if (word_is(&word, name))
+			return true;
+	return false;
+}
+
+/* ---- Building ---- */
+
+struct line {
+	char *buf;
+	size_t size;
+	size_t used; /* without the NUL; >= size: it did not fit */
+};
+
+static void add(struct line *line, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (line->used) {
+		if (line->used + 1 < line->size)
+			line->buf[line->used] = ' ';
+		line->used++;
+	}
+	if (line->used < line->size)
+		snprintf(line->buf + line->used, line->size - line->used, "%s", text);
+	line->used += len;
+}
+
+/*
+ * The defaults. Each is said unless the person said one of the `unless` words.
+ * `text` returns what is added, or NULL for nothing in this machine.
+ */
+struct fallback {
+	const char *unless[4];
+	const char *(*text)(const struct cmdline_request *request, char *buf, size_t size);
+};
+
+/* Why: without it a kernel prints to a screen that this machine does not have. */
+static const char *console_text(const struct cmdline_request *request, char *buf, size_t size)
+{
+	if (!request->console)
+		return NULL;
+	snprintf(buf, size, "console=%s", request->console);
+	return buf;
+}
+
+/* Why: found by looking into the disk; a kernel without it panics ("unable to mount root"). */
+static const char *root_text(const struct cmdline_request *request, char *buf, size_t size)
+{
+	if (!request->root)
+		return NULL;
+	snprintf(buf, size, "root=%s", request->root);
+	return buf;
+}
+
+/* Why: Linux mounts its root read-only unless told otherwise; a small guest never remounts. */
+static const char *mode_text(const struct cmdline_request *request, char *buf, size_t size)
+{
+	if (!request->root || cmdline_has(request->user, "root"))
+		return NULL;
+	snprintf(buf, size, "%s", request->root_read_only ? "ro" : "rw");
+	return buf;
+}
+
+/* Why: a panic then resets at once, and vmm ends with its own exit status; else it would hang. */
+static const char *panic_text(const struct cmdline_request *request, char *buf, size_t size)
+{
+	(void)request;
+	snprintf(buf, size, "panic=-1");
+	return buf;
+}
+
+static const struct fallback fallbacks[] = {
+	{{"console"}, console_text},
+	{{"root"}, root_text},
+	{{"ro", "rw"}, mode_text},
+	{{"panic"}, panic_text},
+};
+
+static bool said_any(const char *user, const struct fallback *fallback)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fallback->unless) && fallback->unless[i]; i++)
+		if (cmdline_has(user, fallback->unless[i]))
+			return true;
+	return false;
+}
+
+int cmdline_build(const struct cmdline_request *request, char *buf, size_t size, struct err *err)
+{
+	struct line line = {.buf = buf, .size = size};
+	const char *user = request->user ? request->user : "";
+
+	ASSERT(size > 0);
+	buf[0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(fallbacks); i++) {
+		char text[128];
+		const char *add_this = NULL;
+
+		if (!said_any(user, &fallbacks[i]))
+			add_this = fallbacks[i].text(request, text, sizeof(text));
+		if (add_this)
+			add(&line, add_this);
+	}
+	while (is_space(*user))
+		user++;
+	if (*user)
+		add(&line, user);
+	if (line.used >= size) {
+		err_set(err, EXIT_CODE_USAGE, E2BIG,
+			"the kernel command line would have %zu characters; %zu is the most that "
+			"any kernel takes",
+			line.used, size - 1);
+		err_hint(err, "shorten --append");
+		return -E2BIG;
+	}
+	return 0;
+}
