@@ -117,7 +117,8 @@ $(UNIT_BINS) $(KVM_BINS): $(OUT)/%: $(OBJ)/%.o $(OBJ)/libvmm.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcmocka
 
-# Fuzzers need SAN=fuzzer,… and clang; replayers run the same function over files, with any compiler.
+# Fuzzers need clang and SAN=fuzzer,…; replayers run the same function over files, with any
+# compiler.
 $(FUZZ_BINS): $(OUT)/%: $(OBJ)/%.o $(OBJ)/libvmm.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
@@ -162,7 +163,7 @@ guest-default guest-debian guest-linux: guest-%:
 	@GUEST_OUT='$(abspath $(BUILD))/guest' guest-images/$*/build.sh
 
 run:
-	+@BUILD='$(BUILD)' MAKE='$(MAKE)' scripts/run-default
+	+@BUILD='$(BUILD)' MAKE='$(MAKE)' ARGS='$(ARGS)' scripts/run-default
 
 # ---- Checks: every step is run and printed by tests/run-tests ----
 

@@ -482,6 +482,7 @@ static int parse_item(struct parser *parser, const char *owner, char *item, bool
 	const struct opt *opt = text || !first ? find_name(parser->table, item, len) : NULL;
 	char label[LABEL_MAX];
 
+	ASSERT(parser->table && parser->table->name);
 	if (!opt && first) {
 		opt = parser->table;
 		text = item;
