@@ -113,6 +113,25 @@ need_packages() {
 	[ ! -x "$top/scripts/need-packages" ] || "$top/scripts/need-packages" "$@"
 }
 
+# For an ordinary user the files of an image belong to root by fakeroot's word.
+as_root_owner() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		fakeroot -- "$@"
+	fi
+}
+
+# install_shared FOLDER: the programs that every guest gets. exit-vm needs no C library.
+install_shared() {
+	mkdir -p "$1" &&
+		install -m 755 "$top/guest-images/shared/kernel-arg" "$1/" &&
+		${CC:-cc} -Os -Wall -Wextra -static -nostdlib -ffreestanding -fno-stack-protector \
+			-fno-pie -no-pie -fcf-protection=none -fno-asynchronous-unwind-tables \
+			-Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,noseparate-code -s \
+			-o "$1/exit-vm" "$top/guest-images/shared/exit-vm.c"
+}
+
 # Prints one hash over the words on stdin and over the named files and folders (relative to $top).
 hash_inputs() {
 	{

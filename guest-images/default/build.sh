@@ -5,23 +5,15 @@
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 image=default
-# shellcheck source=guest-images/lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$top/guest-images/lib.sh"
-# shellcheck source=guest-images/kernel.sh
+# shellcheck source-path=SCRIPTDIR source=../kernel.sh
 . "$top/guest-images/kernel.sh"
 
 ROOT_MIB=${ROOT_MIB:-64}
 ROOT_UUID=766d6d00-6465-4661-956c-740000000001
 here=$top/guest-images/default
 dest=$out/default
-
-as_root_owner() {
-	if [ "$(id -u)" = 0 ]; then
-		"$@"
-	else
-		fakeroot -- "$@"
-	fi
-}
 
 # Every file of the tree gets the fixed time; modes do not depend on the builder's umask.
 settle_tree() {
@@ -66,18 +58,11 @@ build_root() {
 			ln -s bin sbin && ln -s ../bin usr/bin && ln -s ../bin usr/sbin &&
 			ln -s ../proc/self/mounts etc/mtab
 	) &&
-		build_exit_vm "$tree/bin/exit-vm" &&
+		install_shared "$tree/bin" &&
 		settle_tree "$tree" && chmod 700 "$tree/root" && chmod 1777 "$tree/var/tmp" &&
 		as_root_owner mke2fs -q -F -t ext4 -L vmm-default -U "$ROOT_UUID" -m 0 \
 			-E "hash_seed=$ROOT_UUID,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0" \
 			-d "$tree" "$scratch/root.img" "${ROOT_MIB}M"
-}
-
-build_exit_vm() {
-	${CC:-cc} -Os -Wall -Wextra -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie \
-		-fcf-protection=none -fno-asynchronous-unwind-tables \
-		-Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,noseparate-code -s \
-		-o "$1" "$here/exit-vm.c"
 }
 
 publish() {
@@ -101,7 +86,7 @@ build_kernel_part() {
 
 build_root_part() {
 	key=$(echo "$ROOT_MIB" "$busybox_version" |
-		hash_inputs guest-images/default/root guest-images/default/exit-vm.c \
+		hash_inputs guest-images/default/root guest-images/shared \
 			guest-images/default/build.sh)
 	up_to_date "$dest/.stamp-root" "$key" "$dest/root.img" && return
 	step "make root.img ($ROOT_MIB MiB, ext4)" build_root
