@@ -1,0 +1,391 @@
+/*
+ * See machine.h. The order: what a person named wrongly is found first (kernel,
+ * disks, consoles), then what the host lacks (memory, KVM), then the devices.
+ *
+ * Threads: the loop's, but for the platform operations that devices call from
+ * vCPU threads; those touch only what is fixed by then.
+ */
+#include "vmm/machine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "devices/legacy/acpi_pm.h"
+#include "firmware/cmdline.h"
+#include "firmware/disk_probe.h"
+#include "vmm/kvm/irqchip.h"
+#include "vmm/layout_x86.h"
+
+enum {
+	DISK_QUEUES_MAX = 4
+};
+
+/* ---- What devices ask of the platform ---- */
+
+static int connect_irq(
+	void *opaque, unsigned gsi, bool level, struct irq_line *line, struct err *err)
+{
+	struct machine *machine = opaque;
+
+	return kvm_irq_connect(&machine->kvm, gsi, level, line, err);
+}
+
+static int set_ioeventfd(
+	void *opaque, bool pio, uint64_t addr, unsigned size, uint64_t value, int fd, bool assign)
+{
+	struct machine *machine = opaque;
+
+	return kvm_ioeventfd(&machine->kvm, pio, addr, size, value, fd, assign);
+}
+
+static void pass_request(void *opaque, enum machine_request request, int value)
+{
+	struct machine *machine = opaque;
+
+	machine->hooks.request(machine->hooks.opaque, request, value);
+}
+
+static const struct platform_ops platform_ops = {
+	.irq_connect = connect_irq,
+	.ioeventfd = set_ioeventfd,
+	.request = pass_request,
+};
+
+static void init_platform(struct machine *machine)
+{
+	bus_init(&machine->pio, "port");
+	bus_init(&machine->mmio, "MMIO");
+	machine->platform = (struct platform){
+		.mem = &machine->mem,
+		.pio = &machine->pio,
+		.mmio = &machine->mmio,
+		.loop = machine->loop,
+		.ops = &platform_ops,
+		.opaque = machine,
+		.mmio_next = LAYOUT_VIRTIO_BASE,
+		.mmio_end = LAYOUT_VIRTIO_END,
+		.irq_first = LAYOUT_IRQ_FIRST,
+		.irq_next = LAYOUT_IRQ_FIRST,
+		.irq_end = LAYOUT_IRQ_END,
+	};
+}
+
+/* ---- Files ---- */
+
+static int open_files(struct machine *machine, struct err *err)
+{
+	const struct vm_config *config = machine->config;
+	struct boot_config boot_config = {
+		.kernel_path = config->kernel,
+		.initrd_path = config->initrd,
+		/* Who asks for a random kernel address gets the kernel's own decompressor. */
+		.unpack = !config->no_unpack && !cmdline_has(config->append, "kaslr"),
+	};
+	int ret = boot_open(&machine->boot, &boot_config, err);
+
+	for (unsigned i = 0; ret >= 0 && i < config->disk_count; i++) {
+		const struct disk_config *disk = &config->disks[i];
+		struct blk_config blk_config = {
+			.path = disk->path,
+			.read_only = disk->read_only,
+			.ephemeral = disk->ephemeral,
+		};
+
+		ret = blk_open(&machine->disks[i], &blk_config, machine->loop, err);
+	}
+	if (ret >= 0 && strcmp(config->serial, "none") != 0)
+		ret = chr_open(&machine->serial, config->serial, machine->loop, err);
+	if (ret >= 0 && config->debugcon && strcmp(config->debugcon, "none") != 0)
+		ret = chr_open(&machine->debugcon, config->debugcon, machine->loop, err);
+	return ret;
+}
+
+/* ---- The kernel command line ---- */
+
+static int64_t read_disk(void *opaque, uint64_t offset, void *buf, uint64_t len)
+{
+	return blk_read_sync(opaque, offset, buf, len);
+}
+
+/* The first disk with a root file system on it: its name in the guest goes to `name`. */
+static bool find_root(const struct machine *machine, char *name, size_t size, bool *read_only)
+{
+	struct disk_info *info = malloc(sizeof(*info));
+	bool found = false;
+
+	for (unsigned i = 0; info && !found && i < machine->config->disk_count; i++) {
+		struct source source = {
+			.read = read_disk,
+			.opaque = machine->disks[i],
+			.size = blk_info(machine->disks[i])->size,
+		};
+
+		disk_probe(&source, info);
+		found = disk_root_device(info, i, name, size, read_only);
+		*read_only |= blk_info(machine->disks[i])->read_only;
+	}
+	free(info);
+	return found;
+}
+
+static int build_cmdline(struct machine *machine, struct err *err)
+{
+	const struct vm_config *config = machine->config;
+	char root[32];
+	struct cmdline_request request = {
+		.user = config->append,
+		.console = machine->serial ? "ttyS0" : NULL,
+	};
+	int ret;
+
+	/* A person who says root= knows better, and the disk need not be read. */
+	if (!cmdline_has(config->append, "root") &&
+		find_root(machine, root, sizeof(root), &request.root_read_only))
+		request.root = root;
+	machine->cmdline = malloc(CMDLINE_MAX);
+	if (!machine->cmdline)
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the command line");
+	ret = cmdline_build(&request, machine->cmdline, CMDLINE_MAX, err);
+	if (ret >= 0)
+		log_debug("kernel command line: %s", machine->cmdline);
+	return ret;
+}
+
+/* ---- KVM and memory ---- */
+
+static int open_kvm(struct machine *machine, struct err *err)
+{
+	struct gmem_config mem_config = {
+		.size = machine->config->memory_bytes,
+		.hole_start = LAYOUT_HOLE_START,
+		.high_base = LAYOUT_HIGH_RAM_BASE,
+		.hugepages = machine->config->hugepages,
+	};
+	int ret = kvm_open(&machine->kvm, err);
+
+	if (ret < 0)
+		return ret;
+	machine->kvm_is_open = true;
+	ret = kvm_create_vm(&machine->kvm, err);
+	if (ret >= 0)
+		ret = gmem_init(&machine->mem, &mem_config, err);
+	for (unsigned i = 0; ret >= 0 && i < machine->mem.region_count; i++) {
+		const struct gmem_region *region = &machine->mem.regions[i];
+
+		ret = kvm_set_memory(
+			&machine->kvm, i, region->base, region->size, region->host, 0, err);
+	}
+	return ret;
+}
+
+/* ---- Devices ---- */
+
+static int add_device(struct machine *machine, const struct device_class *class,
+	struct device_args *args, struct err *err)
+{
+	char name[DEVICE_NAME_MAX];
+	struct device *device;
+	int ret;
+
+	if (machine->device_count == MACHINE_DEVICES_MAX)
+		return err_set(err, EXIT_CODE_DEVICE, ENOSPC,
+			"the machine has room for %d devices; ask for fewer", MACHINE_DEVICES_MAX);
+	snprintf(name, sizeof(name), "%s%u", class->name, args->index);
+	args->name = name;
+	ret = device_create(&device, class, args, err);
+	if (ret < 0)
+		return ret;
+	machine->devices[machine->device_count++] = device;
+	return device_realize(device, &machine->platform, err);
+}
+
+/* How many of a class there are, and what each is given, follows from the configuration. */
+static int add_class(struct machine *machine, const struct device_class *class, struct err *err)
+{
+	const struct vm_config *config = machine->config;
+	struct device_args args = {.rtc_base_s = config->rtc_base_s};
+	int ret = 0;
+
+	if (!strcmp(class->name, "virtio-blk")) {
+		args.queues = MIN(config->cpus, (unsigned)DISK_QUEUES_MAX);
+		for (args.index = 0; ret >= 0 && args.index < config->disk_count; args.index++) {
+			args.blk = machine->disks[args.index];
+			args.serial = config->disks[args.index].serial;
+			ret = add_device(machine, class, &args, err);
+		}
+		return ret;
+	}
+	if (!strcmp(class->name, "serial")) {
+		args.chr = machine->serial;
+		return machine->serial ? add_device(machine, class, &args, err) : 0;
+	}
+	if (!strcmp(class->name, "debug-console")) {
+		args.chr = machine->debugcon;
+		if (!args.chr && !config->debugcon)
+			args.chr = machine->serial;
+		return args.chr ? add_device(machine, class, &args, err) : 0;
+	}
+	return add_device(machine, class, &args, err);
+}
+
+static int add_devices(struct machine *machine, struct err *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; ret >= 0 && device_classes[i]; i++)
+		ret = add_class(machine, device_classes[i], err);
+	bus_freeze(&machine->pio);
+	bus_freeze(&machine->mmio);
+	return ret;
+}
+
+static struct device *find_device(const struct machine *machine, const char *class_name)
+{
+	for (size_t i = 0; i < machine->device_count; i++)
+		if (!strcmp(machine->devices[i]->class->name, class_name))
+			return machine->devices[i];
+	return NULL;
+}
+
+/* ---- Life cycle ---- */
+
+int machine_init(struct machine *machine, const struct vm_config *config,
+	const struct machine_hooks *hooks, struct err *err)
+{
+	int ret;
+
+	*machine = (struct machine){.config = config, .hooks = *hooks, .mem.fd = -1};
+	ret = loop_create(&machine->loop, err);
+	if (ret < 0)
+		return ret;
+	init_platform(machine);
+	ret = open_files(machine, err);
+	if (ret >= 0)
+		ret = build_cmdline(machine, err);
+	if (ret >= 0)
+		ret = open_kvm(machine, err);
+	if (ret >= 0)
+		ret = add_devices(machine, err);
+	if (ret < 0)
+		machine_finish(machine);
+	return ret;
+}
+
+void machine_finish(struct machine *machine)
+{
+	machine_halt(machine);
+	while (machine->device_count)
+		device_destroy(machine->devices[--machine->device_count]);
+	if (machine->kvm_is_open)
+		kvm_finish(&machine->kvm);
+	gmem_finish(&machine->mem);
+	chr_close(machine->debugcon);
+	chr_close(machine->serial);
+	for (unsigned i = 0; i < ARRAY_SIZE(machine->disks); i++)
+		blk_close(machine->disks[i]);
+	boot_close(machine->boot);
+	free(machine->cmdline);
+	loop_destroy(machine->loop);
+	*machine = (struct machine){.mem.fd = -1};
+}
+
+static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct err *err)
+{
+	const struct boot_range reserved[] = {
+		{LAYOUT_IOAPIC_BASE, 4096},
+		{LAYOUT_LAPIC_BASE, 4096},
+	};
+	uint32_t apic_ids[CONFIG_CPUS_MAX];
+	struct boot_machine boot_machine = {
+		.cmdline = machine->cmdline,
+		.apic_ids = apic_ids,
+		.cpu_count = machine->config->cpus,
+		.devices = (const struct device *const *)machine->devices,
+		.device_count = machine->device_count,
+		.lapic_base = LAYOUT_LAPIC_BASE,
+		.ioapic_base = LAYOUT_IOAPIC_BASE,
+		.pit_gsi = 2,
+		.reset_port = ACPI_PM_RESET_PORT,
+		.reset_value = ACPI_PM_RESET_VALUE,
+		.reserved = reserved,
+		.reserved_count = ARRAY_SIZE(reserved),
+	};
+
+	for (unsigned i = 0; i < machine->config->cpus; i++)
+		apic_ids[i] = i;
+	return boot_load(machine->boot, &machine->mem, &boot_machine, entry, err);
+}
+
+int machine_start(struct machine *machine, struct err *err)
+{
+	const struct vcpu_env env = {
+		.pio = &machine->pio,
+		.mmio = &machine->mmio,
+		.mem = &machine->mem,
+		.event = machine->hooks.vcpu_event,
+		.opaque = machine->hooks.opaque,
+	};
+	struct cpu_entry entry;
+	int ret = load_kernel(machine, &entry, err);
+
+	for (unsigned i = 0; ret >= 0 && i < machine->config->cpus; i++) {
+		ret = vcpu_create(
+			&machine->vcpus[i], &machine->kvm, i, machine->config->cpus, &env, err);
+		if (ret >= 0)
+			machine->vcpu_count++;
+	}
+	if (ret >= 0)
+		ret = vcpu_set_entry(machine->vcpus[0], &entry, err);
+	for (unsigned i = 0; ret >= 0 && i < machine->vcpu_count; i++)
+		ret = vcpu_start(machine->vcpus[i], err);
+	if (ret < 0)
+		machine_halt(machine);
+	return ret;
+}
+
+void machine_halt(struct machine *machine)
+{
+	/* All are told before the first is waited for: they may wait for each other. */
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		vcpu_request_stop(machine->vcpus[i]);
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		vcpu_stop(machine->vcpus[i]);
+	while (machine->vcpu_count)
+		vcpu_destroy(machine->vcpus[--machine->vcpu_count]);
+}
+
+int machine_reset(struct machine *machine, struct err *err)
+{
+	ASSERT(!machine->vcpu_count);
+	/* A new VM in KVM: no register, timer or interrupt of the old one can survive. */
+	kvm_destroy_vm(&machine->kvm);
+	for (size_t i = 0; i < machine->device_count; i++)
+		device_reset(machine->devices[i]);
+	gmem_discard_all(&machine->mem);
+	return kvm_create_vm(&machine->kvm, err);
+}
+
+bool machine_press_power_button(struct machine *machine)
+{
+	struct device *pm = find_device(machine, "acpi-pm");
+
+	if (!pm)
+		return false;
+	acpi_pm_press_power_button(pm);
+	return true;
+}
+
+void machine_describe(const struct machine *machine, char *text, size_t size)
+{
+	const struct vm_config *config = machine->config;
+	char kernel[160], disks[32] = "no disk";
+
+	boot_describe(machine->boot, kernel, sizeof(kernel));
+	if (config->disk_count)
+		snprintf(disks, sizeof(disks), "%u disk%s", config->disk_count,
+			config->disk_count > 1 ? "s" : "");
+	snprintf(text, size, "%s; %u CPU%s, %llu MiB, %s", kernel, config->cpus,
+		config->cpus > 1 ? "s" : "", (unsigned long long)(config->memory_bytes / MIB),
+		disks);
+}

@@ -1,0 +1,83 @@
+/*
+ * The machine: memory, buses, devices, processors, and the kernel that is put
+ * into it. Builds them in order and takes them down in reverse. It knows the
+ * parts; what a power-off, a reset or a signal means is vm.c's business.
+ *
+ * All functions are called on the thread that runs the loop. The hooks may be
+ * called on any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "devices/backend/blk.h"
+#include "devices/backend/chr.h"
+#include "firmware/boot.h"
+#include "vmm/base/err.h"
+#include "vmm/config.h"
+#include "vmm/core/device.h"
+#include "vmm/core/gmem.h"
+#include "vmm/core/loop.h"
+#include "vmm/kvm/kvm.h"
+#include "vmm/kvm/vcpu.h"
+
+/* What the machine tells its owner; both on any thread, neither may block. */
+struct machine_hooks {
+	void (*request)(void *opaque, enum machine_request request, int value);
+	void (*vcpu_event)(void *opaque, struct vcpu *vcpu, enum vcpu_event event);
+	void *opaque;
+};
+
+enum {
+	MACHINE_DEVICES_MAX = 64
+};
+
+struct machine {
+	const struct vm_config *config; /* borrowed */
+	struct machine_hooks hooks;
+
+	struct boot *boot;
+	struct blk *disks[CONFIG_DISKS_MAX];
+	struct chr *serial;   /* NULL with --serial none */
+	struct chr *debugcon; /* NULL when it shares the serial's or is off */
+	char *cmdline;
+
+	struct loop *loop;
+	struct gmem mem;
+	struct bus pio, mmio;
+	struct platform platform;
+	struct device *devices[MACHINE_DEVICES_MAX];
+	size_t device_count;
+
+	struct kvm kvm;
+	bool kvm_is_open;
+	struct vcpu *vcpus[CONFIG_CPUS_MAX];
+	unsigned vcpu_count; /* made so far */
+};
+
+/*
+ * Opens all that the configuration names (kernel, disks, consoles), then KVM, and
+ * makes the devices. No guest code runs yet. On failure the machine is finished
+ * and the sentence says which part.
+ */
+int machine_init(struct machine *machine, const struct vm_config *config,
+	const struct machine_hooks *hooks, struct err *err);
+
+/* Stops the vCPUs if need be and frees everything. Legal after a failed machine_init(). */
+void machine_finish(struct machine *machine);
+
+/* Loads the kernel into fresh memory, makes the vCPUs and lets them run. */
+int machine_start(struct machine *machine, struct err *err);
+
+/* Stops and frees the vCPUs; the devices stand still but for what their host side does. */
+void machine_halt(struct machine *machine);
+
+/* After machine_halt(): everything as after machine_init(), with fresh memory. */
+int machine_reset(struct machine *machine, struct err *err);
+
+/* The ACPI power button; false when the machine has none. */
+bool machine_press_power_button(struct machine *machine);
+
+/* One line for people: what runs with what. */
+void machine_describe(const struct machine *machine, char *text, size_t size);

@@ -1,0 +1,417 @@
+/*
+ * The VM: owns the machine and decides what its events mean: power-off, reset,
+ * crash, panic, signals, time limits, and with which status the program ends.
+ *
+ * Threads: everything runs on the loop's thread, except on_request() and
+ * on_vcpu_event() (any thread: they note the first event and wake the loop) and
+ * on_console_output() (the thread that prints).
+ */
+#include "vmm/vm.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "devices/backend/term.h"
+#include "vmm/kvm/fault.h"
+#include "vmm/machine.h"
+#include "vmm/panic_watch.h"
+
+/* How long the console may go on after pvpanic told of a panic. */
+#define PANIC_GRACE_NS UINT64_C(1000000000)
+
+enum vm_state {
+	VM_BUILDING,
+	VM_RUNNING,
+	VM_RESETTING,
+	VM_ENDED
+};
+
+enum vm_event {
+	VM_EVENT_NONE,
+	VM_EVENT_POWEROFF,
+	VM_EVENT_RESET,
+	VM_EVENT_EXIT,	/* value: the status */
+	VM_EVENT_CRASH, /* vcpu: who */
+};
+
+struct vm {
+	const struct vm_config *config;
+	struct machine machine;
+	enum vm_state state;
+	int exit_code;
+	struct err *err; /* the owner's, for a reset that fails */
+
+	pthread_mutex_t mutex; /* guards the next five */
+	enum vm_event event;   /* the first that is not handled yet */
+	int event_value;
+	struct vcpu *event_vcpu;
+	bool panicked; /* pvpanic said so */
+	struct panic_watch console;
+
+	struct loop_task event_task;
+	struct loop_timer timeout, grace, panic_grace;
+	struct loop_fd signal_watch;
+	unsigned signals_seen;
+	int last_signal;
+	struct log_limit resets;
+};
+
+/* ---- State ---- */
+
+static void set_state(struct vm *vm, enum vm_state next)
+{
+	static const bool legal[][4] = {
+		[VM_BUILDING] = {[VM_RUNNING] = true, [VM_ENDED] = true},
+		[VM_RUNNING] = {[VM_RESETTING] = true, [VM_ENDED] = true},
+		[VM_RESETTING] = {[VM_RUNNING] = true, [VM_ENDED] = true},
+		[VM_ENDED] = {[VM_ENDED] = true},
+	};
+
+	ASSERT(legal[vm->state][next]);
+	vm->state = next;
+}
+
+/* The first end decides the status. */
+static void end(struct vm *vm, int exit_code)
+{
+	if (vm->state == VM_ENDED)
+		return;
+	set_state(vm, VM_ENDED);
+	vm->exit_code = exit_code;
+	loop_stop(vm->machine.loop, 0);
+}
+
+/* ---- Events from any thread ---- */
+
+static void note_event(struct vm *vm, enum vm_event event, int value, struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vm->mutex);
+	if (vm->event == VM_EVENT_NONE) {
+		vm->event = event;
+		vm->event_value = value;
+		vm->event_vcpu = vcpu;
+	}
+	pthread_mutex_unlock(&vm->mutex);
+	loop_post(vm->machine.loop, &vm->event_task);
+}
+
+static void on_request(void *opaque, enum machine_request request, int value)
+{
+	struct vm *vm = opaque;
+
+	switch (request) {
+	case MACHINE_POWEROFF:
+		note_event(vm, VM_EVENT_POWEROFF, 0, NULL);
+		break;
+	case MACHINE_RESET:
+		note_event(vm, VM_EVENT_RESET, 0, NULL);
+		break;
+	case MACHINE_EXIT:
+		note_event(vm, VM_EVENT_EXIT, value & 0xff, NULL);
+		break;
+	case MACHINE_PANIC:
+		pthread_mutex_lock(&vm->mutex);
+		vm->panicked = true;
+		pthread_mutex_unlock(&vm->mutex);
+		loop_post(vm->machine.loop, &vm->event_task);
+		break;
+	}
+}
+
+static void on_vcpu_event(void *opaque, struct vcpu *vcpu, enum vcpu_event event)
+{
+	switch (event) {
+	case VCPU_EVENT_SYSTEM_RESET:
+		note_event(opaque, VM_EVENT_RESET, 0, vcpu);
+		break;
+	case VCPU_EVENT_SYSTEM_SHUTDOWN:
+		note_event(opaque, VM_EVENT_POWEROFF, 0, vcpu);
+		break;
+	default:
+		note_event(opaque, VM_EVENT_CRASH, 0, vcpu);
+		break;
+	}
+}
+
+static void on_console_output(void *opaque, const void *data, size_t len)
+{
+	struct vm *vm = opaque;
+
+	pthread_mutex_lock(&vm->mutex);
+	panic_watch_feed(&vm->console, data, len);
+	pthread_mutex_unlock(&vm->mutex);
+}
+
+/* ---- What the events mean ---- */
+
+/* Says what the guest's kernel said; false when it did not panic. */
+static bool end_if_panicked(struct vm *vm)
+{
+	char reason[PANIC_WATCH_LINE_MAX] = "";
+	const char *hint;
+	bool panicked;
+
+	pthread_mutex_lock(&vm->mutex);
+	panicked = vm->panicked;
+	if (panic_watch_reason(&vm->console)) {
+		snprintf(reason, sizeof(reason), "%s", panic_watch_reason(&vm->console));
+		panicked = true;
+	}
+	pthread_mutex_unlock(&vm->mutex);
+	if (!panicked)
+		return false;
+	hint = panic_watch_hint(reason, vm->config->disk_count > 0, vm->config->initrd);
+	log_error("the guest's kernel panicked%s%s", reason[0] ? ": " : ".", reason);
+	if (hint)
+		log_error("%s.", hint);
+	end(vm, EXIT_CODE_PANIC);
+	return true;
+}
+
+static void reset(struct vm *vm)
+{
+	int ret;
+
+	if (end_if_panicked(vm))
+		return;
+	if (vm->config->no_reboot) {
+		log_info("the guest asked for a reset; ending, as --no-reboot says");
+		end(vm, EXIT_CODE_RESET);
+		return;
+	}
+	log_guest(&vm->resets, "machine", "the guest asked for a reset; starting it again");
+	set_state(vm, VM_RESETTING);
+	machine_halt(&vm->machine);
+	ret = machine_reset(&vm->machine, vm->err);
+	/* What the stopped vCPUs still said belongs to the old life. */
+	pthread_mutex_lock(&vm->mutex);
+	vm->event = VM_EVENT_NONE;
+	vm->panicked = false;
+	panic_watch_reset(&vm->console);
+	pthread_mutex_unlock(&vm->mutex);
+	if (ret >= 0) {
+		set_state(vm, VM_RUNNING);
+		ret = machine_start(&vm->machine, vm->err);
+	}
+	if (ret < 0)
+		end(vm, (int)vm->err->kind);
+}
+
+static void crash(struct vm *vm, struct vcpu *vcpu)
+{
+	/* No vCPU may change memory while it is being looked at. */
+	for (unsigned i = 0; i < vm->machine.vcpu_count; i++)
+		vcpu_request_pause(vm->machine.vcpus[i]);
+	for (unsigned i = 0; i < vm->machine.vcpu_count; i++)
+		vcpu_wait_paused(vm->machine.vcpus[i]);
+	term_restore();
+	vcpu_explain(vcpu, stderr);
+	end(vm, EXIT_CODE_CRASH);
+}
+
+static void handle_event(void *opaque)
+{
+	struct vm *vm = opaque;
+	enum vm_event event;
+	bool panicked;
+	int value;
+	struct vcpu *vcpu;
+
+	pthread_mutex_lock(&vm->mutex);
+	event = vm->event;
+	value = vm->event_value;
+	vcpu = vm->event_vcpu;
+	panicked = vm->panicked;
+	pthread_mutex_unlock(&vm->mutex);
+	if (vm->state != VM_RUNNING)
+		return;
+	switch (event) {
+	case VM_EVENT_NONE:
+		/* The panic's text may still be on its way to the console. */
+		if (panicked)
+			loop_timer_arm(vm->machine.loop, &vm->panic_grace, PANIC_GRACE_NS);
+		break;
+	case VM_EVENT_POWEROFF:
+		if (!end_if_panicked(vm))
+			end(vm, EXIT_CODE_OK);
+		break;
+	case VM_EVENT_RESET:
+		reset(vm);
+		break;
+	case VM_EVENT_EXIT:
+		end(vm, value);
+		break;
+	case VM_EVENT_CRASH:
+		if (!end_if_panicked(vm))
+			crash(vm, vcpu);
+		break;
+	}
+}
+
+static void handle_panic_grace(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	if (vm->state == VM_RUNNING)
+		end_if_panicked(vm);
+}
+
+static void handle_timeout(void *opaque)
+{
+	struct vm *vm = opaque;
+
+	log_error("the time limit of %g seconds is reached; the guest is ended",
+		(double)vm->config->timeout_ms / 1000);
+	end(vm, EXIT_CODE_TIMEOUT);
+}
+
+/* ---- Signals and keys ---- */
+
+static void kill_guest(struct vm *vm, const char *why)
+{
+	log_error("%s; the guest is ended", why);
+	end(vm, EXIT_CODE_SIGNAL_BASE + vm->last_signal);
+}
+
+static void handle_grace(void *opaque)
+{
+	kill_guest(opaque, "the guest did not power off in time");
+}
+
+/* The first asks the guest politely, the second does not. */
+static void ask_to_power_off(struct vm *vm, int signal)
+{
+	vm->last_signal = signal;
+	if (vm->signals_seen++) {
+		kill_guest(vm, "asked twice to end");
+		return;
+	}
+	if (!machine_press_power_button(&vm->machine)) {
+		kill_guest(vm, "the machine has no power button");
+		return;
+	}
+	log_info("%s: pressed the guest's power button; it has %u seconds to power off",
+		signal == SIGINT ? "interrupted" : "asked to end", vm->config->grace_ms / 1000);
+	loop_timer_arm(vm->machine.loop, &vm->grace, (uint64_t)vm->config->grace_ms * 1000000);
+}
+
+static void handle_signal(void *opaque, uint32_t events)
+{
+	struct vm *vm = opaque;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(vm->signal_watch.fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (vm->state == VM_ENDED)
+			return;
+		if (info.ssi_signo == SIGQUIT) {
+			vm->last_signal = SIGQUIT;
+			kill_guest(vm, "told to quit");
+		} else {
+			ask_to_power_off(vm, (int)info.ssi_signo);
+		}
+	}
+}
+
+static void handle_key(void *opaque, enum chr_escape_key key)
+{
+	struct vm *vm = opaque;
+
+	switch (key) {
+	case CHR_ESCAPE_QUIT:
+		log_info("ended by Ctrl-a x");
+		end(vm, EXIT_CODE_OK);
+		break;
+	case CHR_ESCAPE_HELP:
+		log_info("Ctrl-a x  end the guest at once    Ctrl-a Ctrl-a  send a Ctrl-a");
+		log_info("Ctrl-a b  send a break             Ctrl-a h       this help");
+		break;
+	default:
+		break;
+	}
+}
+
+static int watch_signals(struct vm *vm, struct err *err)
+{
+	sigset_t set;
+	int ret;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	/* Before any thread is made: all inherit the mask. */
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	ret = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (ret < 0)
+		return err_set(err, EXIT_CODE_INTERNAL, errno, "can't watch for signals: %s",
+			strerror(errno));
+	vm->signal_watch =
+		(struct loop_fd){.fd = ret, .events = EPOLLIN, .fn = handle_signal, .opaque = vm};
+	return 0;
+}
+
+/* ---- The whole life ---- */
+
+static int start(struct vm *vm, struct err *err)
+{
+	struct loop *loop = vm->machine.loop;
+	char text[300];
+	bool interactive;
+	int ret;
+
+	ret = loop_fd_add(loop, &vm->signal_watch);
+	if (ret < 0)
+		return err_set(err, EXIT_CODE_INTERNAL, -ret, "can't watch for signals: %s",
+			strerror(-ret));
+	if (vm->machine.serial) {
+		chr_set_observer(vm->machine.serial, on_console_output, vm);
+		chr_set_escape(vm->machine.serial, handle_key, vm);
+	}
+	interactive = vm->machine.serial && chr_is_terminal(vm->machine.serial);
+	machine_describe(&vm->machine, text, sizeof(text));
+	log_info("%s%s", text, interactive ? "; Ctrl-a x quits, Ctrl-a h helps" : "");
+	if (vm->config->timeout_ms)
+		loop_timer_arm(loop, &vm->timeout, vm->config->timeout_ms * UINT64_C(1000000));
+	set_state(vm, VM_RUNNING);
+	return machine_start(&vm->machine, err);
+}
+
+int vm_run(const struct vm_config *config, struct err *err)
+{
+	struct vm vm = {
+		.config = config,
+		.err = err,
+		.mutex = PTHREAD_MUTEX_INITIALIZER,
+		.signal_watch.fd = -1,
+	};
+	const struct machine_hooks hooks = {on_request, on_vcpu_event, &vm};
+	int ret;
+
+	vm.event_task = (struct loop_task){.fn = handle_event, .opaque = &vm};
+	vm.timeout = (struct loop_timer){.fn = handle_timeout, .opaque = &vm};
+	vm.grace = (struct loop_timer){.fn = handle_grace, .opaque = &vm};
+	vm.panic_grace = (struct loop_timer){.fn = handle_panic_grace, .opaque = &vm};
+	ret = watch_signals(&vm, err);
+	if (ret >= 0)
+		ret = machine_init(&vm.machine, config, &hooks, err);
+	if (ret >= 0) {
+		ret = start(&vm, err);
+		if (ret >= 0) {
+			loop_run(vm.machine.loop);
+			ret = vm.exit_code;
+		}
+		loop_fd_remove(&vm.signal_watch);
+		machine_finish(&vm.machine);
+	}
+	if (vm.signal_watch.fd >= 0)
+		close(vm.signal_watch.fd);
+	return ret < 0 ? (int)err->kind : ret;
+}
