@@ -136,6 +136,15 @@ static const char *mode_text(const struct cmdline_request *request, char *buf, s
 	return buf;
 }
 
+/* Why: without it Linux does not look at the backup of a damaged partition table. */
+static const char *gpt_text(const struct cmdline_request *request, char *buf, size_t size)
+{
+	if (!request->root || !request->gpt_damaged || cmdline_has(request->user, "root"))
+		return NULL;
+	snprintf(buf, size, "gpt");
+	return buf;
+}
+
 /* Why: a panic then resets at once, and vmm ends with its own exit status; else it would hang. */
 static const char *panic_text(const struct cmdline_request *request, char *buf, size_t size)
 {
@@ -148,6 +157,7 @@ static const struct fallback fallbacks[] = {
 	{{"console"}, console_text},
 	{{"root"}, root_text},
 	{{"ro", "rw"}, mode_text},
+	{{"gpt"}, gpt_text},
 	{{"panic"}, panic_text},
 };
 

@@ -22,6 +22,7 @@ struct cmdline_request {
 	/* "/dev/vda1", or NULL: no disk, or nothing on it that can be a root */
 	const char *root;
 	bool root_read_only;
+	bool gpt_damaged; /* disk_info.gpt_backup_used: its root is found by the backup only */
 };
 
 /* Longest command line that is built; what the kernel takes is checked by boot_load(). */
