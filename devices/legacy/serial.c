@@ -435,7 +435,8 @@ static uint8_t read_lsr(struct serial *serial)
 
 	if (!ring_used(&serial->rx)) {
 		serial->polls = MIN(serial->polls + 1, (unsigned)POLLS_FOR_INPUT);
-		listen(serial);
+		if (serial->polls == POLLS_FOR_INPUT)
+			listen(serial);
 	}
 	lsr = line_status(serial);
 	serial->overrun = 0;
