@@ -5,13 +5,18 @@
 #include "pump.h"
 
 #include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void pump_init(struct pump *p, int from, int to)
 {
+	struct stat status;
+
 	p->from = from;
 	p->to = to;
 	p->write_max = PUMP_BYTES;
+	p->to_socket = to >= 0 && fstat(to, &status) == 0 && S_ISSOCK(status.st_mode);
 	p->start = 0;
 	p->fill = 0;
 	p->bytes_read = 0;
@@ -69,7 +74,9 @@ static void pump_read(struct pump *p)
 static void pump_write(struct pump *p)
 {
 	size_t count = p->fill < p->write_max ? p->fill : p->write_max;
-	ssize_t put = write(p->to, p->bytes + p->start, count);
+	const char *next = p->bytes + p->start;
+	ssize_t put = p->to_socket ? send(p->to, next, count, MSG_DONTWAIT | MSG_NOSIGNAL)
+				   : write(p->to, next, count);
 
 	if (put >= 0) {
 		p->start += (size_t)put;

@@ -14,6 +14,7 @@
 struct pump {
 	int from;	  /* -1: closed, nothing more to read */
 	int to;		  /* -1: closed, what is read is dropped */
+	bool to_socket;	  /* never waited for, however it was opened */
 	size_t write_max; /* at most so many bytes per write */
 	size_t start;
 	size_t fill;

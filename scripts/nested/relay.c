@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,11 +23,9 @@
 
 #include "pump.h"
 
-#define EXIT_OWN_FAILURE 125 /* these two numbers are those of timeout(1) */
-#define EXIT_TIME_LIMIT	 124
-#define BEAT_LIMIT_MS	 60000 /* silence of the nested host that counts as a stall */
-#define GRACE_MS	 10000 /* from a passed-on signal to the end */
-#define NEVER		 UINT64_MAX
+#define BEAT_LIMIT_MS 60000 /* silence of the nested host that counts as a stall */
+#define GRACE_MS      10000 /* from a passed-on signal to the end */
+#define NEVER	      UINT64_MAX
 
 enum phase {
 	BOOTING,
@@ -391,6 +388,8 @@ static void serve(struct run *run)
 		flush_queue(run);
 	if (fds[1].revents & (POLLIN | POLLHUP))
 		handle_control(run);
+	/* Here, where what came in is read and nothing has kept us since: silence is real. */
+	check_deadlines(run);
 	if (fds[0].revents)
 		handle_signal(run);
 	if (had_streams) {
@@ -399,7 +398,6 @@ static void serve(struct run *run)
 		pump_run(&run->err, fds[6].revents, fds[7].revents);
 		pass_on_ends(run);
 	}
-	check_deadlines(run);
 }
 
 static bool is_over(struct run *run)
@@ -432,102 +430,6 @@ static void watch_signals(struct run *run)
 	run->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-enum option_code {
-	OPT_QEMU = 1,
-	OPT_RW,
-	OPT_MODULES,
-	OPT_LOG,
-	OPT_USER,
-	OPT_KVM_GID,
-	OPT_LIMIT,
-	OPT_UP_LIMIT,
-	OPT_DETERMINISTIC,
-	OPT_NO_TTY
-};
-
-static const struct option options[] = {
-	{"qemu", required_argument, NULL, OPT_QEMU}, /* so many arguments are QEMU's command line */
-	{"rw", required_argument, NULL, OPT_RW},
-	{"modules", required_argument, NULL, OPT_MODULES},
-	{"log", required_argument, NULL, OPT_LOG},
-	{"user", required_argument, NULL, OPT_USER}, /* UID:GID */
-	{"kvm-gid", required_argument, NULL, OPT_KVM_GID},
-	{"time-limit", required_argument, NULL, OPT_LIMIT}, /* seconds */
-	{"up-limit", required_argument, NULL, OPT_UP_LIMIT},
-	{"deterministic", no_argument, NULL, OPT_DETERMINISTIC},
-	{"no-tty", no_argument, NULL, OPT_NO_TTY},
-	{0},
-};
-
-static void usage_error(const char *what) __attribute__((noreturn));
-static void usage_error(const char *what)
-{
-	say("relay: %s: this program is called by scripts/with-kvm", what);
-	exit(EXIT_OWN_FAILURE);
-}
-
-static void take_option(struct request *request, int code, int *qemu_count)
-{
-	switch (code) {
-	case OPT_QEMU:
-		*qemu_count = atoi(optarg);
-		break;
-	case OPT_RW:
-		for (char **slot = request->writable;; slot++) {
-			if (!*slot) {
-				*slot = optarg;
-				break;
-			}
-		}
-		break;
-	case OPT_MODULES:
-		request->modules = optarg;
-		break;
-	case OPT_LOG:
-		request->log_path = optarg;
-		break;
-	case OPT_USER:
-		if (sscanf(optarg, "%u:%u", &request->uid, &request->gid) != 2)
-			usage_error(optarg);
-		break;
-	case OPT_KVM_GID:
-		request->kvm_gid = (uint32_t)strtoul(optarg, NULL, 10);
-		break;
-	case OPT_LIMIT:
-		request->limit_ms = strtoull(optarg, NULL, 10) * 1000;
-		break;
-	case OPT_UP_LIMIT:
-		request->up_limit_ms = strtoull(optarg, NULL, 10) * 1000;
-		break;
-	case OPT_DETERMINISTIC:
-		request->deterministic = true;
-		break;
-	case OPT_NO_TTY:
-		request->never_tty = true;
-		break;
-	default:
-		usage_error("unknown option");
-	}
-}
-
-static void parse_arguments(struct request *request, int argc, char **argv)
-{
-	int code, qemu_count = 0;
-
-	request->modules = "";
-	request->up_limit_ms = 60000;
-	request->writable = calloc((size_t)argc + 1, sizeof(*request->writable));
-	request->qemu = calloc((size_t)argc + 1, sizeof(*request->qemu));
-	if (!request->writable || !request->qemu)
-		usage_error("out of memory");
-	while ((code = getopt_long(argc, argv, "+", options, NULL)) != -1)
-		take_option(request, code, &qemu_count);
-	if (qemu_count < 1 || qemu_count >= argc - optind)
-		usage_error("no command");
-	memcpy(request->qemu, argv + optind, (size_t)qemu_count * sizeof(*argv));
-	request->command = argv + optind + qemu_count;
-}
-
 int main(int argc, char **argv)
 {
 	static struct run run = {
@@ -541,7 +443,7 @@ int main(int argc, char **argv)
 	for (int fd = 0; fd < 3; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
 			return EXIT_OWN_FAILURE;
-	parse_arguments(&run.request, argc, argv);
+	request_parse(&run.request, argc, argv);
 	run.tty = tty_wanted(&run.request);
 	run.stdin_is_tty = isatty(STDIN_FILENO);
 	watch_signals(&run);

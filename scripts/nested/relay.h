@@ -10,6 +10,9 @@
 
 #include "msg.h"
 
+#define EXIT_OWN_FAILURE 125 /* these two numbers are those of timeout(1) */
+#define EXIT_TIME_LIMIT	 124
+
 /* What the command line asked for. */
 struct request {
 	char **qemu; /* QEMU's own command line, ended by NULL */
@@ -23,6 +26,9 @@ struct request {
 	bool deterministic;   /* no heartbeat, no real time */
 	bool never_tty;
 };
+
+/* Takes the command line apart; ends the process on one that scripts/with-kvm does not write. */
+void request_parse(struct request *request, int argc, char **argv);
 
 /* A running QEMU. */
 struct host {
