@@ -62,8 +62,8 @@ static int explain_permission(const struct host_facts *facts, int errnum, struct
 
 	if (!group_may)
 		err_hint(err,
-			"run: sudo chgrp kvm /dev/kvm && sudo chmod 660 /dev/kvm && "
-			"sudo usermod -aG kvm %s   then log out and log in again",
+			"run `sudo chgrp kvm /dev/kvm && sudo chmod 660 /dev/kvm && "
+			"sudo usermod -aG kvm %s`, then log out and log in again",
 			facts->user);
 	else if (facts->group_lists_us)
 		err_hint(err,
