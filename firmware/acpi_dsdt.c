@@ -13,7 +13,7 @@
 
 static void describe_resources(struct aml *aml, const struct device *device)
 {
-	struct aml_crs crs = aml_crs_begin(aml);
+	size_t opened = aml_crs_begin(aml);
 
 	for (unsigned i = 0; i < device->res_count; i++) {
 		const struct device_res *res = &device->res[i];
@@ -34,7 +34,7 @@ static void describe_resources(struct aml *aml, const struct device *device)
 			break;
 		}
 	}
-	aml_crs_end(aml, &crs);
+	aml_crs_end(aml, opened);
 }
 
 /* A number among those with the same hardware id: together they name a device for good. */

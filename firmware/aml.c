@@ -19,7 +19,6 @@ enum {
 	AML_BUFFER = 0x11,
 	AML_PACKAGE = 0x12,
 	AML_EXTENDED = 0x5b,
-	AML_ROOT = 0x5c,
 	AML_DEVICE = 0x82, /* after AML_EXTENDED */
 
 	RES_IO = 0x47,
@@ -106,17 +105,22 @@ static size_t encode_length(uint8_t out[4], size_t content)
 	return 0; /* beyond 256 MiB: does not fit anyway */
 }
 
-void aml_close(struct aml *aml, size_t opened)
+/* What was put since `at` moves up to make room for `bytes` in front of it. */
+static void insert(struct aml *aml, size_t at, const void *data, size_t bytes)
 {
-	size_t content = aml->used - opened;
-	uint8_t length[4];
-	size_t bytes = encode_length(length, content);
-
 	if (aml->used + bytes <= aml->room) {
-		memmove(aml->buf + opened + bytes, aml->buf + opened, content);
-		memcpy(aml->buf + opened, length, bytes);
+		memmove(aml->buf + at + bytes, aml->buf + at, aml->used - at);
+		memcpy(aml->buf + at, data, bytes);
 	}
 	aml->used += bytes;
+}
+
+void aml_close(struct aml *aml, size_t opened)
+{
+	uint8_t length[4];
+	size_t bytes = encode_length(length, aml->used - opened);
+
+	insert(aml, opened, length, bytes);
 }
 
 size_t aml_scope(struct aml *aml, const char *name)
@@ -125,7 +129,6 @@ size_t aml_scope(struct aml *aml, const char *name)
 
 	put8(aml, AML_SCOPE);
 	opened = aml->used;
-	put8(aml, AML_ROOT);
 	put_name(aml, name);
 	return opened;
 }
@@ -205,28 +208,24 @@ void aml_name_hid(struct aml *aml, const char *hid)
 	}
 }
 
-struct aml_crs aml_crs_begin(struct aml *aml)
+size_t aml_crs_begin(struct aml *aml)
 {
-	struct aml_crs crs;
-
 	put8(aml, AML_NAME);
 	put_name(aml, "_CRS");
 	put8(aml, AML_BUFFER);
-	crs.name = aml->used;
-	/* The buffer's size, patched at the end: as a word, which is long enough for any template. */
-	put8(aml, AML_WORD);
-	put16(aml, 0);
-	crs.buffer = aml->used;
-	return crs;
+	return aml->used;
 }
 
-void aml_crs_end(struct aml *aml, const struct aml_crs *crs)
+void aml_crs_end(struct aml *aml, size_t opened)
 {
+	uint8_t size[9];
+	struct aml integer = {.buf = size, .room = sizeof(size)};
+
 	put8(aml, RES_END);
 	put8(aml, 0); /* no checksum */
-	if (aml->used <= aml->room)
-		store_le16(aml->buf + crs->buffer - 2, (uint16_t)(aml->used - crs->buffer));
-	aml_close(aml, crs->name);
+	put_integer(&integer, aml->used - opened);
+	insert(aml, opened, size, integer.used);
+	aml_close(aml, opened);
 }
 
 void aml_crs_io(struct aml *aml, uint16_t base, uint8_t size)

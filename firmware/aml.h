@@ -20,7 +20,7 @@ struct aml {
 	size_t used;
 };
 
-/* Names are of four characters, e.g. "_HID"; aml_scope() takes one below the root: "_SB_". */
+/* Names are of four characters, e.g. "_HID"; aml_scope() takes one of the root's: "_SB_". */
 size_t aml_scope(struct aml *aml, const char *name);
 size_t aml_device(struct aml *aml, const char *name);
 void aml_close(struct aml *aml, size_t opened);
@@ -33,11 +33,8 @@ void aml_name_package(struct aml *aml, const char *name, const uint8_t *values, 
 void aml_name_hid(struct aml *aml, const char *hid);
 
 /* Name (_CRS, ResourceTemplate () { … }): descriptors between begin and end. */
-struct aml_crs {
-	size_t name, buffer;
-};
-struct aml_crs aml_crs_begin(struct aml *aml);
-void aml_crs_end(struct aml *aml, const struct aml_crs *crs);
+size_t aml_crs_begin(struct aml *aml);
+void aml_crs_end(struct aml *aml, size_t opened);
 void aml_crs_io(struct aml *aml, uint16_t base, uint8_t size);
 void aml_crs_memory32(struct aml *aml, uint32_t base, uint32_t size);
 void aml_crs_memory64(struct aml *aml, uint64_t base, uint64_t size);
