@@ -54,13 +54,30 @@ struct acpi_pm {
 	uint16_t status, enable, control;
 	uint64_t carries; /* changes of the highest bit that TMR_STS has told of */
 	struct loop_timer timer;
+	uint64_t (*now_ns)(void *opaque);
+	void *now_opaque;
 };
 
 extern const struct device_class acpi_pm_class;
 
-static uint64_t timer_ticks(void)
+static uint64_t monotonic_clock(void *opaque)
 {
-	unsigned __int128 product = (unsigned __int128)util_now_ns() * ACPI_PM_TIMER_HZ;
+	(void)opaque;
+	return util_now_ns();
+}
+
+void acpi_pm_set_clock(struct device *device, uint64_t (*now_ns)(void *opaque), void *opaque)
+{
+	struct acpi_pm *pm = CONTAINER_OF(device, struct acpi_pm, dev);
+
+	pm->now_ns = now_ns;
+	pm->now_opaque = opaque;
+}
+
+static uint64_t timer_ticks(const struct acpi_pm *pm)
+{
+	unsigned __int128 product =
+		(unsigned __int128)pm->now_ns(pm->now_opaque) * ACPI_PM_TIMER_HZ;
 
 	return (uint64_t)(product / 1000000000);
 }
@@ -69,7 +86,7 @@ static uint64_t timer_ticks(void)
 
 static void note_carry(struct acpi_pm *pm)
 {
-	uint64_t carries = timer_ticks() / CARRY_TICKS;
+	uint64_t carries = timer_ticks(pm) / CARRY_TICKS;
 
 	if (carries != pm->carries)
 		pm->status |= PM1_TMR;
@@ -83,7 +100,7 @@ static void arm_timer(struct acpi_pm *pm)
 
 	if (!(pm->enable & PM1_TMR) || (pm->status & PM1_TMR))
 		return;
-	ticks = CARRY_TICKS - timer_ticks() % CARRY_TICKS;
+	ticks = CARRY_TICKS - timer_ticks(pm) % CARRY_TICKS;
 	loop_timer_arm(
 		pm->dev.platform->loop, &pm->timer, ticks * 1000000000 / ACPI_PM_TIMER_HZ + 1);
 }
@@ -183,9 +200,8 @@ static const struct bus_ops control_ops = {.read = read_control, .write = write_
 
 static uint64_t read_timer(void *opaque, uint64_t offset, unsigned size)
 {
-	uint64_t ticks = timer_ticks() & ((UINT64_C(1) << ACPI_PM_TIMER_BITS) - 1);
+	uint64_t ticks = timer_ticks(opaque) & ((UINT64_C(1) << ACPI_PM_TIMER_BITS) - 1);
 
-	(void)opaque;
 	return read_bytes(ticks, offset, size);
 }
 
@@ -208,6 +224,7 @@ static int acpi_pm_create(struct device **device, const struct device_args *args
 	if (!pm)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for %s", args->name);
 	device_init(&pm->dev, &acpi_pm_class, args);
+	pm->now_ns = monotonic_clock;
 	pm->timer = (struct loop_timer){.fn = handle_timer, .opaque = pm, .lock = &pm->dev.lock};
 	*device = &pm->dev;
 	return 0;
@@ -238,7 +255,7 @@ static void acpi_pm_reset(struct device *device)
 	struct acpi_pm *pm = CONTAINER_OF(device, struct acpi_pm, dev);
 
 	pm->status = pm->enable = pm->control = 0;
-	pm->carries = timer_ticks() / CARRY_TICKS;
+	pm->carries = timer_ticks(pm) / CARRY_TICKS;
 	loop_timer_cancel(&pm->timer);
 	update_sci(pm);
 }

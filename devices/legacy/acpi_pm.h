@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 struct device;
 
 #define ACPI_PM_PM1_EVT_PORT 0x600 /* status, then enable: 2 bytes each */
@@ -30,3 +32,9 @@ struct device;
 
 /* Presses the power button of a device of class acpi_pm. Any thread; takes the device's lock. */
 void acpi_pm_press_power_button(struct device *device);
+
+/*
+ * Lets it take the timer's time, in nanoseconds, from `now_ns` instead of the host's monotonic
+ * clock: for tests. Before realize.
+ */
+void acpi_pm_set_clock(struct device *device, uint64_t (*now_ns)(void *opaque), void *opaque);
