@@ -103,6 +103,19 @@ void chr_host_attach(struct chr *chr, int in_fd, int out_fd);
 /* Nobody is there any more: forgets the fds (not closed) and what was on the way. Loop's thread. */
 void chr_host_detach(struct chr *chr);
 
+/* chr_output.c: sends what is pending, or forgets it. With the lock held. */
+void chr_output_init(struct chr *chr);
+void chr_output_flush(struct chr *chr);
+void chr_output_drop(struct chr *chr);
+
+/* chr_input.c: watches the input fd while there is room for what it gives. Loop's thread. */
+void chr_input_init(struct chr *chr);
+void chr_input_watch(struct chr *chr);
+
+/* Round each call of a front end; chr->lock is not held then. */
+void chr_front_lock(struct chr_front *front);
+void chr_front_unlock(struct chr_front *front);
+
 /* The implementations' open functions; `path` is what follows the colon. */
 int chr_stdio_open(struct chr **chr, const char *path, struct loop *loop, struct err *err);
 int chr_pty_open(struct chr **chr, const char *path, struct loop *loop, struct err *err);
