@@ -44,6 +44,9 @@ static int check_disk(const struct disk_config *disk, struct err *err)
 {
 	size_t len = disk->serial ? strlen(disk->serial) : 0;
 
+	if (!disk->path)
+		return err_set(
+			err, EXIT_CODE_USAGE, EINVAL, "--disk needs a FILE: --disk FILE[,KEY...]");
 	if (disk->read_only && disk->ephemeral)
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"--disk: ro and ephemeral exclude each other: with ephemeral the guest "
