@@ -99,21 +99,20 @@ static void put_bash(FILE *out)
 	      "\tCOMPREPLY=($(compgen -f -- \"${cur#\"$before\"}\"))\n"
 	      "}\n\n"
 	      "_vmm() {\n"
-	      "\tlocal cur prev before='' verbs='",
+	      "\tlocal cur prev before verbs='",
 		out);
 	put_verb_names(out);
 	fputs("'\n"
 	      "\t# Put together again what readline took apart: --serial=file:x\n"
-	      "\tlocal at=$COMP_CWORD\n"
-	      "\tcur=${COMP_WORDS[at]}\n"
-	      "\t[[ $cur != [=:] ]] || { before=$cur; }\n"
+	      "\tlocal at=$COMP_CWORD typed=${COMP_WORDS[COMP_CWORD]}\n"
+	      "\tcur=$typed\n"
 	      "\twhile ((at > 1)) && [[ ${COMP_WORDS[at]} == [=:] || ${COMP_WORDS[at - 1]} == [=:] "
 	      "]]; do\n"
 	      "\t\t((at -= 1))\n"
 	      "\t\tcur=${COMP_WORDS[at]}$cur\n"
 	      "\tdone\n"
-	      "\tbefore=${cur%\"${COMP_WORDS[COMP_CWORD]}\"}\n"
-	      "\t[[ ${COMP_WORDS[COMP_CWORD]} != [=:] ]] || before=$cur\n"
+	      "\t[[ $typed != [=:] ]] || typed=''\n"
+	      "\tbefore=${cur%\"$typed\"}\n"
 	      "\tprev=${COMP_WORDS[at - 1]}\n"
 	      "\tif [[ $cur == --*=* ]]; then\n"
 	      "\t\tprev=${cur%%=*}\n"

@@ -12,27 +12,49 @@
 #include "vmm/config.h"
 #include "vmm/verbs.h"
 
-/*
- * Text lines: each sentence on a line of its own, as mdoc wants it; no line that
- * begins like a request; option dashes that can be copied.
- */
+enum {
+	LINE_MAX_COLUMNS = 76
+};
+
+/* One word with what roff would understand made literal; option dashes can then be copied. */
+static void put_word(FILE *out, const char *word, int len, bool at_line_start)
+{
+	if (at_line_start && (*word == '.' || *word == '\''))
+		fputs("\\&", out);
+	for (int i = 0; i < len; i++) {
+		if (word[i] == '\\')
+			fputs("\\e", out);
+		else if (word[i] == '-' && (i == 0 || word[i - 1] == '-'))
+			fputs("\\-", out);
+		else
+			fputc(word[i], out);
+	}
+}
+
+/* Lines of text, each sentence beginning one, as mdoc wants it. */
 static void put_text(FILE *out, const char *text)
 {
-	char before = '\n';
+	int column = 0;
 
-	for (const char *p = text; *p; before = *p++) {
-		if (before == '\n' && (*p == '.' || *p == '\''))
-			fputs("\\&", out);
-		if (*p == '\\')
-			fputs("\\e", out);
-		else if (*p == '-' && strchr("\n -", before))
-			fputs("\\-", out);
-		else if (*p == ' ' && strchr(".?", before))
+	while (*text) {
+		int len = (int)strcspn(text, " ");
+		bool ends_sentence = len && strchr(".?", text[len - 1]);
+
+		if (column && column + 1 + len > LINE_MAX_COLUMNS) {
 			fputc('\n', out);
-		else
-			fputc(*p, out);
+			column = 0;
+		}
+		if (column)
+			fputc(' ', out);
+		put_word(out, text, len, !column);
+		column += len + 1;
+		text += len;
+		text += strspn(text, " ");
+		if (ends_sentence || !*text) {
+			fputc('\n', out);
+			column = 0;
+		}
 	}
-	fputc('\n', out);
 }
 
 static void put_keys(FILE *out, const struct opt *keys)
