@@ -39,7 +39,7 @@ fetch_kernel() {
 	if [ -z "$kernel_package" ]; then
 		use_own_apt_lists || die "no package lists and no network to read them"
 		kernel_package=$(current_kernel_package "$1")
-		[ -n "$kernel_package" ] || die "apt knows no package linux-image-$1"
+		[ -n "$kernel_package" ] || die "apt knows no linux-image-$1: is the network there?"
 	fi
 	fetch_deb "$kernel_package"
 	wanted="$early_modules $device_modules $root_modules"

@@ -32,12 +32,16 @@ die() {
 }
 
 # Marks of passing time behind the step's text: on a terminal a clock, in a log a growing list.
-# sleep gets no pipe of ours, or a reader of our output would wait for the last one.
+# When it is killed its sleep goes with it.
 tick() {
+	sleeper=
+	trap 'kill "$sleeper" 2> /dev/null; exit' TERM
 	waited_s=0
 	wait_s=2
 	while :; do
-		sleep "$wait_s" > /dev/null 2>&1
+		sleep "$wait_s" &
+		sleeper=$!
+		wait "$sleeper"
 		waited_s=$((waited_s + wait_s))
 		if [ -t 1 ]; then
 			printf '\rguest %s: %s ... %d s' "$image" "$1" "$waited_s"
@@ -56,6 +60,7 @@ stop_ticker() {
 }
 
 cleanup() {
+	[ -z "$ticker" ] || echo ' interrupted'
 	stop_ticker
 	rm -rf ${scratch:+"$scratch"} ${downloads:+"$downloads"} ${log:+"$log"}
 }
@@ -80,8 +85,7 @@ try_step() {
 	: > "$log"
 	printf 'guest %s: %s ...' "$image" "$text"
 	started_s=$(date +%s)
-	# Without 9, or its last sleep would hold the lock of lock_output for us.
-	tick "$text" "${step_unit:-}" 9>&- &
+	tick "$text" "${step_unit:-}" &
 	ticker=$!
 	"$@" > "$log" 2>&1
 	status=$?
@@ -95,9 +99,10 @@ try_step() {
 }
 
 # Everything unfinished lives in $scratch, on the same file system as the outputs, so that mv is
-# atomic and an interrupted build leaves nothing that looks like an image.
+# atomic and an interrupted build leaves nothing that looks like an image. The caller holds the
+# lock, so what a killed build left there is nobody's.
 make_scratch() {
-	mkdir -p "$1"
+	rm -rf "$1"/.tmp.*
 	scratch=$(mktemp -d "$1/.tmp.XXXXXX")
 	chmod 755 "$scratch"
 }

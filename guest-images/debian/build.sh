@@ -18,18 +18,19 @@ dest=$out/debian
 archives=$cache/debian-archives
 
 # Files go in and out by mmdebstrap's own copy commands: in a user namespace its hooks may not be
-# able to read this folder. The packages come from the cache and go back there. fstab must be there
-# when initramfs-tools decides which fsck to take along.
+# able to read this folder. The packages come from the cache and go back there. Its settings must be
+# there when initramfs-tools is installed. Nobody needs a half-installed root after a power cut, so
+# dpkg does not wait for the disk after every file.
 make_tar() {
 	mkdir -p "$archives/partial" "$scratch/vmm" &&
 		cp -r "$here/files" "$here/customize.sh" "$scratch/vmm/" &&
 		install_shared "$scratch/vmm/bin" || return 1
 	# shellcheck disable=SC2016 # mmdebstrap's hooks get the new root as their own $1
 	mmdebstrap --variant=minbase --include="$PACKAGES" --format=tar \
-		--skip=essential/unlink,cleanup/reproducible \
-		--setup-hook='mkdir -p "$1/var/cache/apt/archives" "$1/etc" "$1/tmp"' \
+		--skip=essential/unlink,cleanup/reproducible --dpkgopt=force-unsafe-io \
+		--setup-hook='mkdir -p "$1/var/cache/apt/archives" "$1/etc/initramfs-tools" "$1/tmp"' \
 		--setup-hook="sync-in '$archives' /var/cache/apt/archives/" \
-		--setup-hook="copy-in '$here/files/etc/fstab' /etc/" \
+		--setup-hook="copy-in '$here/files/etc/initramfs-tools/conf.d' /etc/initramfs-tools/" \
 		--customize-hook="copy-in '$scratch/vmm' /tmp/" \
 		--customize-hook='chroot "$1" sh /tmp/vmm/customize.sh' \
 		--customize-hook="sync-out /var/cache/apt/archives '$archives'" \
