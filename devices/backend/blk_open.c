@@ -233,7 +233,9 @@ static int measure_device(struct blk_image *image, struct err *err)
 	(void)ioctl(image->fd, BLKPBSZGET, &io_size);
 	/* The page cache lets us read and write any sector, whatever the device's own unit. */
 	image->info.block_size = block_size >= BLOCK_BYTES_MAX ? BLOCK_BYTES_MAX : BLK_SECTOR_BYTES;
-	image->info.io_size = MAX(io_size, (unsigned)FILE_IO_BYTES);
+	image->info.io_size = FILE_IO_BYTES;
+	if (io_size > FILE_IO_BYTES && util_is_power_of_two(io_size))
+		image->info.io_size = io_size;
 	return 0;
 }
 

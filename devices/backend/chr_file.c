@@ -43,13 +43,13 @@ static int open_output(const char *path, struct err *err)
 		return fd;
 	if (errno == ENXIO) {
 		err_set(err, EXIT_CODE_DEVICE, ENXIO,
-			"can't write the console to %s: it is a FIFO that nobody reads, or a "
+			"can't write the console to %.400s: it is a FIFO that nobody reads, or a "
 			"socket",
 			path);
 		err_hint(err, "use pipe:%s or unix:%s", path, path);
 		return -ENXIO;
 	}
-	return err_set(err, EXIT_CODE_DEVICE, errno, "can't write the console to %s: %s", path,
+	return err_set(err, EXIT_CODE_DEVICE, errno, "can't write the console to %.400s: %s", path,
 		strerror(errno));
 }
 

@@ -82,12 +82,12 @@ static int open_fifo(struct chr_fd *file, const char *path, bool for_output, str
 	if (fd < 0 && errno == ENOENT)
 		return -ENOENT;
 	if (fd < 0)
-		return err_set(err, EXIT_CODE_DEVICE, errno, "can't use %s as a console: %s", path,
-			strerror(errno));
+		return err_set(err, EXIT_CODE_DEVICE, errno, "can't use %.400s as a console: %s",
+			path, strerror(errno));
 	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode)) {
 		close(fd);
 		err_set(err, EXIT_CODE_DEVICE, EINVAL,
-			"can't use %s as a console: it is not a FIFO", path);
+			"can't use %.400s as a console: it is not a FIFO", path);
 		err_hint(err, "make one with mkfifo, or use file:PATH");
 		return -EINVAL;
 	}

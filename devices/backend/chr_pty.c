@@ -49,6 +49,29 @@ static int64_t pty_read(struct chr *chr, void *data, size_t len)
 	return n < 0 ? -errno : n;
 }
 
+/*
+ * Makes the other end ready for who comes next. Raw, or the guest would read its own
+ * output as an echo; without what the last one left unread, because the history is shown
+ * instead; and, opened and closed once, it counts as hung up until somebody comes.
+ */
+static int prepare_slave(const char *name)
+{
+	int fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), ret = 0;
+	struct termios settings;
+
+	if (fd < 0)
+		return -errno;
+	if (tcgetattr(fd, &settings) < 0) {
+		ret = -errno;
+	} else {
+		cfmakeraw(&settings);
+		if (tcsetattr(fd, TCSANOW, &settings) < 0 || tcflush(fd, TCIFLUSH) < 0)
+			ret = -errno;
+	}
+	close(fd);
+	return ret;
+}
+
 static bool is_attached(int master)
 {
 	struct pollfd pfd = {.fd = master};
@@ -70,6 +93,8 @@ static void pty_gone(struct chr *chr)
 {
 	struct chr_pty *pty = (struct chr_pty *)chr;
 
+	/* Nothing worse than old bytes can come of a failure. */
+	prepare_slave(chr->name);
 	loop_timer_arm(chr->loop, &pty->attach_timer, ATTACH_CHECK_NS);
 }
 
@@ -112,28 +137,6 @@ static const struct chr_ops pty_ops = {
 	.gone = pty_gone,
 	.close = pty_close,
 };
-
-/*
- * Raw, or the guest would read its own output as an echo. Once opened and closed, the
- * other end counts as hung up until somebody comes.
- */
-static int prepare_slave(const char *name)
-{
-	int fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), ret = 0;
-	struct termios settings;
-
-	if (fd < 0)
-		return -errno;
-	if (tcgetattr(fd, &settings) < 0) {
-		ret = -errno;
-	} else {
-		cfmakeraw(&settings);
-		if (tcsetattr(fd, TCSANOW, &settings) < 0)
-			ret = -errno;
-	}
-	close(fd);
-	return ret;
-}
 
 static int open_master(struct chr_pty *pty)
 {

@@ -214,8 +214,8 @@ int chr_unix_open(struct chr **out, const char *path, struct loop *loop, struct 
 
 	if (strlen(path) >= sizeof(self->address.sun_path))
 		return err_set(err, EXIT_CODE_DEVICE, ENAMETOOLONG,
-			"can't make the console socket %s: a socket's name has at most %zu bytes",
-			path, sizeof(self->address.sun_path) - 1);
+			"a console socket's name has at most %zu bytes, not %zu: %.100s...",
+			sizeof(self->address.sun_path) - 1, strlen(path), path);
 	self = calloc(1, sizeof(*self));
 	if (!self)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a console");
