@@ -32,7 +32,6 @@ enum {
 	BOOT_LEGACY_DEVICES = 1 << 0,
 	BOOT_8042 = 1 << 1,
 	BOOT_NO_VGA = 1 << 2,
-	BOOT_NO_ASPM = 1 << 4,
 	BOOT_NO_CMOS_RTC = 1 << 5,
 
 	RTC_CENTURY_INDEX = 0x32,
@@ -168,7 +167,7 @@ static void describe_fixed_hardware(struct acpi_fadt *fadt, const struct device 
 
 static uint16_t boot_architecture(const struct boot_machine *machine)
 {
-	uint16_t flags = BOOT_LEGACY_DEVICES | BOOT_NO_VGA | BOOT_NO_ASPM;
+	uint16_t flags = BOOT_LEGACY_DEVICES | BOOT_NO_VGA;
 
 	/* A kernel that is told there is no 8042 does not spend time on looking for it. */
 	if (has_hid(machine, HID_I8042) || find_class(machine, "i8042"))

@@ -47,7 +47,7 @@ void fake_file_zeros(struct fake_file *file, size_t len)
 void fake_file_save(const struct fake_file *file, const char *path)
 {
 	FILE *out = fopen(path, "we");
-	size_t written = out ? fwrite(file->data, 1, file->size, out) : 0;
+	size_t written = out && file->size ? fwrite(file->data, 1, file->size, out) : 0;
 
 	ASSERT(out && written == file->size);
 	fclose(out);

@@ -197,7 +197,7 @@ static void acpi_fadt_has_the_fixed_hardware(void **state)
 	assert_false(fadt->flags & 1 << 4);  /* the power button is fixed hardware */
 	assert_false(fadt->flags & 1 << 20); /* not hardware-reduced */
 	assert_int_equal(fadt->century, 0x32);
-	assert_int_equal(fadt->boot_arch, 0x17); /* legacy, 8042, no VGA, no ASPM */
+	assert_int_equal(fadt->boot_arch, 0x07); /* legacy, 8042, no VGA */
 	facs = at(fadt->facs);
 	assert_memory_equal(facs->signature, "FACS", 4);
 	assert_int_equal(fadt->facs % 64, 0);
@@ -217,7 +217,7 @@ static void acpi_tells_what_is_missing(void **state)
 	fadt = (const void *)find_table("FACP");
 	assert_true(fadt->flags & 1 << 20);
 	assert_false(fadt->flags & 1 << 10);
-	assert_int_equal(fadt->boot_arch, 0x35); /* legacy, no VGA, no ASPM, no RTC */
+	assert_int_equal(fadt->boot_arch, 0x25); /* legacy, no VGA, no RTC */
 	assert_int_equal(fadt->century, 0);
 }
 
