@@ -139,7 +139,7 @@ static void test_permission_names_the_group_command(void **state)
 	(void)state;
 	host.group_is_ours = false;
 	explain_open(&host, EACCES, &err);
-	assert_has(err.text, "group kvm (mode 0660) and user joe is not in that group");
+	assert_has(err.text, "it is for group kvm (mode 0660), and user joe is not in that group");
 	assert_string_equal(
 		err.hint, "run `sudo usermod -aG kvm joe`, then log out and log in again");
 	/* The node's real group, where it is another one. */
@@ -171,7 +171,7 @@ static void test_permission_where_the_group_may_not(void **state)
 	host.node_mode = 0600;
 	strcpy(host.node_group, "root");
 	explain_open(&host, EACCES, &err);
-	assert_has(err.text, "group root (mode 0600)");
+	assert_has(err.text, "its mode 0600 lets no group in, and user joe is not its owner");
 	assert_has(err.hint,
 		"sudo chgrp kvm /dev/kvm && sudo chmod 660 /dev/kvm && sudo usermod -aG "
 		"kvm joe`, then log out");

@@ -55,11 +55,20 @@ static int explain_permission(const struct host_facts *facts, int errnum, struct
 {
 	const char *group = facts->node_group;
 	bool group_may = (facts->node_mode & 0060) == 0060;
-	int ret = err_set(err, EXIT_CODE_KVM, errnum,
-		"no permission to open /dev/kvm: it belongs to group %s (mode %04o) and user %s %s",
-		group, facts->node_mode, facts->user,
-		group_may ? "is not in that group" : "gains nothing by being in that group");
+	int ret;
 
+	if (group_may)
+		ret = err_set(err, EXIT_CODE_KVM, errnum,
+			"no permission to open /dev/kvm: it is for group %s (mode %04o), and user "
+			"%s "
+			"is not in that group",
+			group, facts->node_mode, facts->user);
+	else
+		ret = err_set(err, EXIT_CODE_KVM, errnum,
+			"no permission to open /dev/kvm: its mode %04o lets no group in, and user "
+			"%s "
+			"is not its owner",
+			facts->node_mode, facts->user);
 	if (!group_may)
 		err_hint(err,
 			"run `sudo chgrp kvm /dev/kvm && sudo chmod 660 /dev/kvm && "
