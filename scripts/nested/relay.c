@@ -343,8 +343,9 @@ static void pass_on_ends(struct run *run)
 {
 	if (run->in.from < 0 && run->in.fill == 0 && !run->told_stdin_end) {
 		run->told_stdin_end = true;
-		if (run->tty)
-			handle_stop_signal(run, SIGHUP); /* the terminal was closed */
+		/* The terminal was closed, if the kernel has not said so already. */
+		if (run->tty && run->grace_at_ms == NEVER)
+			handle_stop_signal(run, SIGHUP);
 		queue_message(run, MSG_STDIN_END, &run->in.bytes_read, sizeof(run->in.bytes_read));
 	}
 	if (run->out.to < 0 && !run->told_stdout_closed) {
