@@ -708,9 +708,9 @@ static void disk_made_by_sfdisk(void **state)
 	assert_string_equal(info.volumes[2].label, "five");
 	assert_root("/dev/vda5", false);
 	probe_made_disk("sfdisk mkfs.ext4",
-		"truncate -s 20M $f && printf 'label: gpt\\n1M,2M,U\\n,8M,L,name=\"the root\"\\n' "
-		"| "
-		"sfdisk -q $f && truncate -s 8M p && mkfs.ext4 -q -L gpt p && "
+		"truncate -s 20M $f && printf 'label: gpt\\nsize=2M,type=U\\n"
+		"size=8M,type=L,name=\"the root\"\\n' | sfdisk -q $f && truncate -s 8M p && "
+		"mkfs.ext4 -q -L gpt p && "
 		"dd if=p of=$f bs=1M seek=3 conv=notrunc status=none");
 	assert_int_equal(info.table, DISK_TABLE_GPT);
 	assert_false(info.gpt_backup_used);
