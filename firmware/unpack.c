@@ -191,7 +191,7 @@ static int unpack_gzip(struct stream *s)
 }
 
 /* One block. Returns 1 at the end, 0 to go on, or -errno. */
-static int lz4_block(struct stream *s, char *in, char *out)
+static int lz4_block(struct stream *s, char *in, char *out, uint64_t room)
 {
 	uint8_t word[4];
 	uint32_t packed;
@@ -211,7 +211,7 @@ static int lz4_block(struct stream *s, char *in, char *out)
 	got = take(s, in, packed);
 	if (got < 0)
 		return (int)got;
-	made = lib.lz4_decompress(in, out, (int)packed, LZ4_LEGACY_BLOCK_BYTES);
+	made = lib.lz4_decompress(in, out, (int)packed, (int)room);
 	if (made <= 0)
 		return -EILSEQ;
 	return emit(s, out, (uint64_t)made);
@@ -219,8 +219,11 @@ static int lz4_block(struct stream *s, char *in, char *out)
 
 static int unpack_lz4(struct stream *s)
 {
-	char *in = malloc(LZ4_COMPRESSBOUND(LZ4_LEGACY_BLOCK_BYTES));
-	char *out = malloc(LZ4_LEGACY_BLOCK_BYTES);
+	/* No byte of input makes more than 255 of output. */
+	const uint64_t block = LZ4_LEGACY_BLOCK_BYTES;
+	uint64_t room = s->left < block / 255 ? s->left * 255 : block;
+	char *in = malloc(MIN((uint64_t)LZ4_COMPRESSBOUND(LZ4_LEGACY_BLOCK_BYTES), s->left + 1));
+	char *out = malloc(room + 1);
 	uint8_t magic[4];
 	int ret = -ENOMEM;
 
@@ -229,7 +232,7 @@ static int unpack_lz4(struct stream *s)
 
 		ret = got < 0 ? (int)got : got == 4 ? 0 : -EILSEQ;
 		while (ret == 0)
-			ret = lz4_block(s, in, out);
+			ret = lz4_block(s, in, out, room);
 	}
 	free(in);
 	free(out);
