@@ -16,8 +16,8 @@ unsigned blk_io_slice(
 
 /*
  * Reads `len` bytes, the sum of the iovecs. Bytes from `end` on, where the file ends by
- * right, read as zero; a file that ends before that was cut meanwhile: -EIO. `flags` are preadv2()'s;
- * with RWF_NOWAIT a part is -EAGAIN. Result 0 or -errno.
+ * right, read as zero; a file that ends before that was cut meanwhile: -EIO. `flags`
+ * are preadv2()'s; with RWF_NOWAIT a part is -EAGAIN. Result 0 or -errno.
  */
 int blk_io_read(int fd, const struct iovec *iov, unsigned count, uint64_t offset, uint64_t len,
 	uint64_t end, int flags);

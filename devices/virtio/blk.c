@@ -15,16 +15,17 @@
  * requests in flight.
  *
  * Threats
- *   what the guest can send          limit                              where          test (tests/unit/test_virtio_blk)
- *   header cut, spread, no status    copied whole, else IOERR or 0      begin          odd_layouts, no_status_byte
- *   sector beyond the end, wrapping  range of sectors, no overflow      is_inside      ranges
- *   length of no whole sectors       IOERR                              begin_transfer lengths
- *   a transfer of terabytes          TRANSFER_BYTES_MAX                 begin_transfer too_long
- *   writes to a read-only disk       IOERR                              begin_…        read_only
- *   huge discards, wrong flags       config limits, IOERR or UNSUPP     begin_range    discard_limits, discard_flags
- *   unknown types                    UNSUPP                             begin          unknown_types
- *   more requests than descriptors   slot per head, ring broken         virtq_pop      test_virtqueue
- *   reset or stop in mid-flight      drained first                      drain          reset_in_flight, queue_stop_in_flight
+ *   what the guest can send  limit                     where           test
+ *   header cut or spread     copied whole, else IOERR  begin           odd_layouts, short_headers
+ *   no room for a status     given back unwritten      take_status     no_status_byte
+ *   sectors beyond the end   no overflow, IOERR        is_inside       ranges
+ *   no whole sectors         IOERR                     begin_transfer  lengths
+ *   a transfer of gigabytes  TRANSFER_BYTES_MAX        begin_transfer  too_long
+ *   writes, read-only disk   IOERR                     begin_transfer  read_only
+ *   huge discards, flags     IOERR, UNSUPP             check_range     discard_limits, _flags
+ *   unknown types            UNSUPP                    begin           unknown_types
+ *   too many requests        ring broken, reset        virtq_pop       test_virtqueue.c
+ *   reset, stop in flight    drained first             drain           reset_in_flight
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>

@@ -7,14 +7,16 @@
  * Threads: vCPUs, and the loop for interrupts; always with the device's lock.
  *
  * Threats
- *   what the guest can send            limit                          where            test (tests/unit/)
- *   any width, any alignment           32-bit registers only          is_register      test_virtio_mmio: widths
- *   a queue that does not exist        looked up, never an index      virtio.c         queue_selector
- *   ring addresses outside RAM         checked when enabled           virtq_enable     bad_ring_addresses
- *   states out of order                refused, counted               virtio.c         status_order, set_up_when_live
- *   kicks without end                  one event at a time            handle_kick      kick_before_driver_ok
- *   configuration space out of bounds  zero, ignored                  virtio.c         config_bounds
- *   reset in the middle of I/O         waits for system calls begun   virtio_reset     test_virtio_blk: reset_in_flight
+ *   what the guest can send    limit                  where         test
+ *   any width or alignment     32-bit registers only  is_register   widths
+ *   a queue that is not there  looked up, no index    virtio.c      queue_selector
+ *   rings outside RAM          checked when enabled   virtq_enable  bad_ring_addresses
+ *   states out of order        refused, counted       virtio.c      status_order
+ *   set-up of a live queue     refused, counted       virtio.c      set_up_when_live
+ *   kicks without end          they merge; turns end  virtio.c      restless_driver_…
+ *   config out of bounds       zero, ignored          virtio.c      config_bounds
+ *   reset while at work        drained, wait bounded  virtio_reset  reset_forgets_…
+ *   broken rings               NEEDS_RESET, once      virtio_break  needs_reset_…
  */
 #include "devices/virtio/mmio.h"
 

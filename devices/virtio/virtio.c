@@ -4,8 +4,8 @@
  *
  * Reset is synchronous, because Linux's virtio-mmio driver writes 0 and does not wait
  * for it to be read back: it drains the class before the write returns. The class
- * waits for its host threads only, and these never take the device's lock, so that the wait, with the
- * lock held, always ends.
+ * waits for its host threads only, and these never take the device's lock, so that the
+ * wait, with the lock held, always ends.
  */
 #include "devices/virtio/virtio.h"
 

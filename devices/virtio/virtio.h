@@ -149,7 +149,7 @@ bool virtio_has_feature(const struct virtio_dev *vdev, unsigned bit);
 void virtio_take_requests(struct virtio_dev *vdev, unsigned index,
 	void (*fn)(struct virtio_dev *vdev, unsigned index, struct virtq_req *req));
 
-/* Gives a request back; `written` as in virtq_push(). The driver learns of it by virtio_notify(). */
+/* Gives a request back; `written` as in virtq_push(). virtio_notify() tells the driver. */
 void virtio_push(struct virtio_dev *vdev, unsigned index, struct virtq_req *req, uint32_t written);
 
 /* In drain() with abort: the request ends without a trace in guest memory. */

@@ -77,7 +77,8 @@ void fake_driver_bring_up(
 	struct fake_driver *driver, uint64_t wanted, unsigned queues, unsigned size);
 
 /*
- * Makes a chain of the buffers and publishes it; with `indirect_gpa` in a table there. Returns its head.
+ * Makes a chain of the buffers and publishes it; with `indirect_gpa` in a table there.
+ * Returns its head.
  */
 unsigned fake_vq_add(struct fake_driver *driver, unsigned queue, const struct fake_buffer *buffers,
 	unsigned count, gpa_t indirect_gpa);
@@ -85,7 +86,7 @@ unsigned fake_vq_add(struct fake_driver *driver, unsigned queue, const struct fa
 /* Publishes an entry whatever it means. */
 void fake_vq_publish(struct fake_vq *vq, uint16_t head);
 
-/* What the device wants to know: would a polite driver kick for what it has added since last time? */
+/* Would a polite driver kick for what it has added since it last asked? */
 bool fake_vq_needs_kick(struct fake_driver *driver, unsigned queue);
 void fake_driver_kick(struct fake_driver *driver, unsigned queue);
 
