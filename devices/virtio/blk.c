@@ -291,6 +291,10 @@ static void drain(struct virtio_dev *vdev, bool abort)
 
 /* ---- Configuration ---- */
 
+/*
+ * 5.2.5.2: the cache mode starts anew with each driver, which reads it and may change it before
+ * DRIVER_OK. One that reads "writes are durable" sends no flush from then on.
+ */
 static void activate(struct virtio_dev *vdev)
 {
 	blk_of(vdev)->config.wce = virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH);

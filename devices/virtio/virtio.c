@@ -166,8 +166,6 @@ static void handle_kick(void *opaque, uint32_t events)
 static void start(struct virtio_dev *vdev)
 {
 	vdev->status |= VIRTIO_CONFIG_S_DRIVER_OK;
-	if (vdev->class->activate)
-		vdev->class->activate(vdev);
 	for (unsigned i = 0; i < vdev->queue_count; i++)
 		if (vdev->queues[i].ring.ready)
 			set_doorbell(&vdev->queues[i], true);
@@ -178,6 +176,13 @@ static bool features_are_good(const struct virtio_dev *vdev)
 	return !(vdev->accepted & ~vdev->offered) && virtio_has_feature(vdev, VIRTIO_F_VERSION_1);
 }
 
+static void agree_on_features(struct virtio_dev *vdev)
+{
+	vdev->status |= VIRTIO_CONFIG_S_FEATURES_OK;
+	if (vdev->class->activate)
+		vdev->class->activate(vdev);
+}
+
 /* What is left of the bits that the driver wants to add, in the order of 3.1.1. */
 static void add_status(struct virtio_dev *vdev, uint8_t wanted)
 {
@@ -186,7 +191,7 @@ static void add_status(struct virtio_dev *vdev, uint8_t wanted)
 	vdev->status |= wanted & (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
 	if (wanted & VIRTIO_CONFIG_S_FEATURES_OK) {
 		if ((vdev->status & before_features) == before_features && features_are_good(vdev))
-			vdev->status |= VIRTIO_CONFIG_S_FEATURES_OK;
+			agree_on_features(vdev);
 		else
 			device_guest_error(&vdev->dev, "features 0x%llx refused in status 0x%x",
 				(unsigned long long)vdev->accepted, vdev->status);

@@ -38,7 +38,10 @@ struct virtio_class {
 	unsigned queue_size;  /* descriptors at most, a power of two */
 	size_t request_bytes; /* of the struct that begins with a struct virtq_req */
 
-	/* The driver is ready: features are final. May be NULL. */
+	/*
+	 * FEATURES_OK: features are final, and the driver goes on to read and write what
+	 * depends on them in the configuration space, still before DRIVER_OK. May be NULL.
+	 */
 	void (*activate)(struct virtio_dev *vdev);
 
 	/* The driver has kicked a queue that is ready. On the loop's thread. */

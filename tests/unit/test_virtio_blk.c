@@ -302,6 +302,31 @@ static void test_cache_mode_can_be_changed(void **state)
 	assert_int_equal(guest_errors(f), 3);
 }
 
+/* What the mode is has to be right when a driver looks, which it does before DRIVER_OK. */
+static void test_cache_mode_starts_anew(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t wce =
+		f->driver.base + VIRTIO_MMIO_CONFIG + offsetof(struct virtio_blk_config, wce);
+
+	bring_up(f, ALL_FEATURES);
+	fake_machine_mmio_write(f->fm, wce, 1, 0);
+	/* The next driver does not inherit it. */
+	assert_true(fake_driver_negotiate(&f->driver, ALL_FEATURES));
+	assert_int_equal(fake_machine_mmio_read(f->fm, wce, 1), 1);
+	/* It may choose for itself, and that stays. */
+	fake_machine_mmio_write(f->fm, wce, 1, 0);
+	fake_driver_setup_queue(&f->driver, 0, QUEUE_SIZE);
+	fake_driver_start(&f->driver);
+	assert_int_equal(fake_machine_mmio_read(f->fm, wce, 1), 0);
+	assert_int_equal(do_write(f, 0, 512), VIRTIO_BLK_S_OK);
+	assert_true(blk_memory_was_durable(f->disk));
+	/* Without flushes there is no other mode. */
+	assert_true(fake_driver_negotiate(&f->driver, ~BIT(VIRTIO_BLK_F_FLUSH)));
+	assert_int_equal(fake_machine_mmio_read(f->fm, wce, 1), 0);
+	assert_int_equal(guest_errors(f), 0);
+}
+
 static void test_get_id(void **state)
 {
 	static const char padded[VIRTIO_BLK_ID_BYTES] = "serial-number";
@@ -788,6 +813,7 @@ int main(void)
 		TEST(flush),
 		TEST(without_flush_writes_are_durable),
 		TEST(cache_mode_can_be_changed),
+		TEST(cache_mode_starts_anew),
 		TEST(get_id),
 		TEST_RO(id_without_serial_is_the_backends),
 		TEST(long_serial_fills_the_id),
