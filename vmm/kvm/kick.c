@@ -27,13 +27,29 @@ static void on_kick(int signal)
 		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_RELAXED);
 }
 
-static void set_blocked(int how)
+/* Signals that are about the thread itself, or a bug: never blocked. */
+static const int own_signals[] = {
+	SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
+
+static void block_kicks(void)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, kick_signal());
-	pthread_sigmask(how, &set, NULL);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* A signal for the process is another thread's business: it would cost the guest an exit. */
+static void block_all_but_kicks(void)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	sigdelset(&set, kick_signal());
+	for (size_t i = 0; i < ARRAY_SIZE(own_signals); i++)
+		sigdelset(&set, own_signals[i]);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
 void kick_init(void)
@@ -43,16 +59,16 @@ void kick_init(void)
 
 	sigemptyset(&action.sa_mask);
 	sigaction(kick_signal(), &action, NULL);
-	set_blocked(SIG_BLOCK);
+	block_kicks();
 }
 
 void kick_attach(struct kvm_run *run)
 {
 	if (!run)
-		set_blocked(SIG_BLOCK);
+		block_kicks();
 	own_run = run;
 	if (run)
-		set_blocked(SIG_UNBLOCK);
+		block_all_but_kicks();
 }
 
 void kick_thread(pthread_t thread)

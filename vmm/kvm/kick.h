@@ -16,7 +16,10 @@ struct kvm_run;
  */
 void kick_init(void);
 
-/* On a vCPU's thread: kicks are for `run` and get through; NULL = block them again. */
+/*
+ * On a vCPU's thread: kicks are for `run` and get through, and no other signal for the
+ * process does; NULL = block them again.
+ */
 void kick_attach(struct kvm_run *run);
 
 /* Any thread. The caller has set what the vCPU is to see before. */

@@ -288,6 +288,8 @@ static void complete_access(struct vcpu *vcpu)
 static void park(struct vcpu *vcpu)
 {
 	complete_access(vcpu);
+	/* So that the guest's watchdog does not take the pause for a hang. Refused without kvmclock. */
+	(void)ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
 	pthread_mutex_lock(&vcpu->lock);
 	vcpu->is_parked = true;
 	pthread_cond_broadcast(&vcpu->changed);
