@@ -152,6 +152,14 @@ static uint64_t period_ns(const struct cmos *cmos)
 	return (SECOND_NS << (rate - 1)) / 32768;
 }
 
+/* Counts the periods that have passed; 0 when there is none. */
+static uint64_t current_period(const struct cmos *cmos)
+{
+	uint64_t period = period_ns(cmos);
+
+	return period ? phased_ns(cmos) / period : 0;
+}
+
 static void show_time(const struct cmos *cmos, uint8_t *registers, uint8_t *century)
 {
 	rtc_encode(running_s(cmos), cmos->ram[REG_B], registers, century);
@@ -188,15 +196,12 @@ static void update_irq(struct cmos *cmos)
 /* Sets the flags of what has happened since the last look. */
 static void look(struct cmos *cmos)
 {
-	uint64_t period = period_ns(cmos), now_period;
+	uint64_t period = current_period(cmos);
 	int64_t now_s;
 
-	if (period) {
-		now_period = phased_ns(cmos) / period;
-		if (now_period != cmos->seen_period)
-			cmos->ram[REG_C] |= C_PF;
-		cmos->seen_period = now_period;
-	}
+	if (period != cmos->seen_period)
+		cmos->ram[REG_C] |= C_PF;
+	cmos->seen_period = period;
 	if (is_standing(cmos))
 		return;
 	now_s = running_s(cmos);
@@ -341,8 +346,7 @@ static void write_control(struct cmos *cmos, unsigned index, uint8_t value)
 		cmos->divider_was_reset = true;
 	if (stood && !is_standing(cmos))
 		take_time(cmos);
-	if (period_ns(cmos))
-		cmos->seen_period = phased_ns(cmos) / period_ns(cmos);
+	cmos->seen_period = current_period(cmos);
 }
 
 static void write_data(struct cmos *cmos, uint8_t value)
@@ -464,7 +468,7 @@ static int cmos_realize(struct device *device, struct platform *platform, struct
 		return ret;
 	cmos->start_ns = host_clock_ns(CLOCK_BOOTTIME);
 	cmos->seen_s = running_s(cmos);
-	cmos->seen_period = phased_ns(cmos) / period_ns(cmos);
+	cmos->seen_period = current_period(cmos);
 	show_memory(cmos, platform->mem);
 	return 0;
 }
