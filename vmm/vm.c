@@ -8,7 +8,6 @@
  */
 #include "vmm/vm.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "vmm/kvm/fault.h"
 #include "vmm/machine.h"
 #include "vmm/panic_watch.h"
+#include "vmm/signals.h"
 
 /* How long the console may go on after pvpanic told of a panic. */
 #define PANIC_GRACE_NS UINT64_C(1000000000)
@@ -336,28 +336,6 @@ static void handle_key(void *opaque, enum chr_escape_key key)
 	}
 }
 
-static int watch_signals(struct vm *vm, struct err *err)
-{
-	sigset_t set;
-	int ret;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGQUIT);
-	/* Before any thread is made: all inherit the mask. */
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	ret = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (ret < 0)
-		return err_set(err, EXIT_CODE_INTERNAL, errno, "can't watch for signals: %s",
-			strerror(errno));
-	vm->signal_watch =
-		(struct loop_fd){.fd = ret, .events = EPOLLIN, .fn = handle_signal, .opaque = vm};
-	return 0;
-}
-
 /* ---- The whole life ---- */
 
 static int start(struct vm *vm, struct err *err)
@@ -390,7 +368,6 @@ int vm_run(const struct vm_config *config, struct err *err)
 		.config = config,
 		.err = err,
 		.mutex = PTHREAD_MUTEX_INITIALIZER,
-		.signal_watch.fd = -1,
 	};
 	const struct machine_hooks hooks = {on_request, on_vcpu_event, &vm};
 	int ret;
@@ -399,7 +376,10 @@ int vm_run(const struct vm_config *config, struct err *err)
 	vm.timeout = (struct loop_timer){.fn = handle_timeout, .opaque = &vm};
 	vm.grace = (struct loop_timer){.fn = handle_grace, .opaque = &vm};
 	vm.panic_grace = (struct loop_timer){.fn = handle_panic_grace, .opaque = &vm};
-	ret = watch_signals(&vm, err);
+	/* Before any thread is made: all inherit the mask. */
+	ret = signals_open(err);
+	vm.signal_watch =
+		(struct loop_fd){.fd = ret, .events = EPOLLIN, .fn = handle_signal, .opaque = &vm};
 	if (ret >= 0)
 		ret = machine_init(&vm.machine, config, &hooks, err);
 	if (ret >= 0) {
