@@ -29,8 +29,12 @@ int signals_open(struct err *err)
 	if (!is_ignored(SIGHUP))
 		sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	/* A reader of the console who goes away is an error of write(), and no more. */
+	/*
+	 * A reader of the console who goes away, and a file that reaches the limit of its size
+	 * (ulimit -f), are errors of write(), and no more.
+	 */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return err_set(err, EXIT_CODE_INTERNAL, errno, "can't watch for signals: %s",

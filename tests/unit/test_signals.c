@@ -107,12 +107,33 @@ static void test_reader_gone_is_an_error(void **state)
 	run_in_child(child_writes_to_nobody);
 }
 
+/* `ulimit -f`: what a guest prints into a file must not be able to end the program. */
+static int child_fills_its_file(void)
+{
+	const struct rlimit limit = {.rlim_cur = 1, .rlim_max = 1};
+	char path[] = "/tmp/vmm-signals-XXXXXX";
+	int fd = mkstemp(path);
+
+	REQUIRE(fd >= 0 && unlink(path) == 0);
+	REQUIRE(signals_open(NULL) >= 0 && setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	REQUIRE(write(fd, "x", 1) == 1);
+	REQUIRE(write(fd, "x", 1) < 0 && errno == EFBIG);
+	return 0;
+}
+
+static void test_file_limit_is_an_error(void **state)
+{
+	(void)state;
+	run_in_child(child_fills_its_file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_reaches_the_descriptor),
 		cmocka_unit_test(test_nohup_is_respected),
 		cmocka_unit_test(test_reader_gone_is_an_error),
+		cmocka_unit_test(test_file_limit_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
