@@ -136,6 +136,22 @@ static void hint_permission(
 		err_hint(err, "look at its owner and mode: ls -l %s", path);
 }
 
+/*
+ * A device that is claimed: by a mount, or by somebody who has our lock on it too and can
+ * be named. True when there is such a sentence.
+ */
+static bool explain_claim(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	bool named;
+
+	if (fd < 0)
+		return false;
+	named = blk_lock_file(fd, path, false, err) < 0;
+	close(fd);
+	return named;
+}
+
 static int explain_open(
 	int errnum, const char *path, const struct stat *st, bool for_writing, struct err *err)
 {
@@ -156,6 +172,8 @@ static int explain_open(
 		err_hint(err, "add ,ro or ,ephemeral to --disk");
 		break;
 	case EBUSY:
+		if (explain_claim(path, err))
+			break;
 		err_set(err, EXIT_CODE_IMAGE, errnum,
 			"block device %s is mounted or otherwise in use by the host", path);
 		err_hint(err, "unmount it first (findmnt %s says where), or add ,ephemeral", path);
@@ -219,9 +237,9 @@ static int open_path(const char *path, bool for_writing, struct stat *st, struct
 
 /* ---- Sizes ---- */
 
-static int measure_device(struct blk_image *image, struct err *err)
+static int measure_device(struct blk_image *image, bool for_writing, struct err *err)
 {
-	int block_size = BLK_SECTOR_BYTES;
+	int block_size = BLK_SECTOR_BYTES, is_read_only = 0;
 	unsigned io_size = 0;
 
 	image->is_device = true;
@@ -229,6 +247,9 @@ static int measure_device(struct blk_image *image, struct err *err)
 		return err_set(err, EXIT_CODE_IMAGE, errno,
 			"can't learn the size of block device %s: %s", image->path,
 			strerror(errno));
+	/* Such a device opens for writing, and fails each write. */
+	if (for_writing && ioctl(image->fd, BLKROGET, &is_read_only) == 0 && is_read_only)
+		return explain_open(EROFS, image->path, NULL, true, err);
 	(void)ioctl(image->fd, BLKSSZGET, &block_size);
 	(void)ioctl(image->fd, BLKPBSZGET, &io_size);
 	/* The page cache lets us read and write any sector, whatever the device's own unit. */
@@ -239,12 +260,13 @@ static int measure_device(struct blk_image *image, struct err *err)
 	return 0;
 }
 
-static int measure(struct blk_image *image, const struct stat *st, struct err *err)
+static int measure(
+	struct blk_image *image, const struct stat *st, bool for_writing, struct err *err)
 {
 	int ret = 0;
 
 	if (S_ISBLK(st->st_mode)) {
-		ret = measure_device(image, err);
+		ret = measure_device(image, for_writing, err);
 	} else {
 		image->end = (uint64_t)st->st_size;
 		image->info.block_size = BLK_SECTOR_BYTES;
@@ -290,7 +312,7 @@ static int open_image(struct blk_image *image, bool for_writing, struct err *err
 	if (ret < 0)
 		return ret;
 	image->fd = ret;
-	ret = measure(image, &st, err);
+	ret = measure(image, &st, for_writing, err);
 	if (ret >= 0)
 		ret = check_format(image, err);
 	if (ret >= 0)
