@@ -179,7 +179,7 @@ static int execute(struct blk *blk, const struct blk_request *req)
 	if (ret == 0 && req->durable && (req->op == BLK_DISCARD || req->op == BLK_WRITE_ZEROES))
 		ret = sync_data(file);
 	/* The kernel tells of a lost page once, to whom it may concern: see above. */
-	if (ret == -EIO && req->durable)
+	if (ret == -EIO && req->durable && req->op != BLK_READ)
 		atomic_store(&file->flush_failed, true);
 	if (ret < 0 && req->op != BLK_FLUSH)
 		report(file, req, ret);

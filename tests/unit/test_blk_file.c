@@ -442,6 +442,16 @@ static void test_durable_requests(void **state)
 	assert_int_equal(play.syncs, 1);
 }
 
+/* A sector that can't be read says nothing of what was written. */
+static void test_failed_read_fails_no_flush(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(truncate(f->path, 4096), 0);
+	assert_int_equal(transfer(f, BLK_READ, 8192, 512, true), -EIO);
+	assert_int_equal(simple(f, BLK_FLUSH, 0, 0, false), 0);
+}
+
 /* ---- Zeroes and discards ---- */
 
 static void check_zeroes(struct fixture *f, bool unmap)
@@ -647,6 +657,7 @@ int main(void)
 		TEST(flush),
 		TEST(failed_flush_is_never_forgotten),
 		TEST(durable_requests),
+		TEST(failed_read_fails_no_flush),
 		TEST(write_zeroes),
 		TEST(write_zeroes_unmapped),
 		TEST(write_zeroes_without_the_hosts_help),
