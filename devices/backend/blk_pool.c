@@ -164,7 +164,8 @@ void blk_pool_kick(struct blk_pool *pool)
 	pool->batch_end = &pool->batch;
 	/* A host without room for a thread: slow is better than lost. */
 	if (!call_worker(pool)) {
-		log_warn("no thread can be made for disk I/O; the machine will be slow");
+		log_guest(&pool->warnings, "disk",
+			"no thread can be made for I/O; the machine will be slow");
 		while (pool->queue)
 			run_first(pool);
 	}

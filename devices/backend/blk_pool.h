@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "devices/backend/blk_impl.h"
+#include "vmm/base/log.h"
 
 enum {
 	/* As many system calls of one disk run at once; an abort waits for no more than these. */
@@ -30,6 +31,7 @@ struct blk_pool {
 	struct blk_request *batch, **batch_end;
 	bool now_never;
 	unsigned now_skip, now_backoff;
+	struct log_limit warnings; /* the guest says how often it asks */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t work;  /* the queue is not empty, or stopping */
