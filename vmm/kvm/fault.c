@@ -364,8 +364,7 @@ static void print_regs(const struct kvm_regs *r, FILE *out)
 		{"R14", r->r14}, {"R15", r->r15}, {"RIP", r->rip}, {"RFL", r->rflags}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(gprs); i++)
-		fprintf(out, "%s%-3s %016llx%s", i % 4 ? "  " : "  ", gprs[i].name,
-			(unsigned long long)gprs[i].value,
+		fprintf(out, "  %-3s %016llx%s", gprs[i].name, (unsigned long long)gprs[i].value,
 			i % 4 == 3 || i + 1 == ARRAY_SIZE(gprs) ? "\n" : "");
 }
 
