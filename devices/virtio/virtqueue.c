@@ -6,6 +6,16 @@
  * Layout of the rings in 16-bit words:
  *	available: flags, idx, ring[size], used_event
  *	used:      flags, idx, {id, id, len, len}[size], avail_event
+ *
+ * Threats, each of which leaves the ring broken (tests: hostile_descriptors and others)
+ *   what the guest can write            limit                                      where
+ *   indices out of range                compared with the table's size             walk_chain, take
+ *   loops, endless chains               length of the queue, of the longest table  walk_chain
+ *   buffers outside RAM, over the hole  gmem_ptr() with the length                 add_buffer
+ *   tables in tables, odd tables        refused                                    enter_indirect
+ *   idx that runs ahead                 at most one ring                           virtq_pop
+ *   a head that is still in use         one slot for each head                     take
+ *   changes after the check             each descriptor is copied once             copy_once
  */
 #include "devices/virtio/virtqueue.h"
 

@@ -110,8 +110,10 @@ static int try_open(struct fixture *f, struct blk **blk, bool read_only)
 {
 	const struct blk_config config = {.path = f->path, .read_only = read_only};
 
-	if (f->loop_fd < 0)
+	if (f->loop_fd < 0) {
+		print_message("skip: no loop device can be had here\n");
 		skip();
+	}
 	f->err = (struct err)ERR_INIT;
 	return blk_open(blk, &config, f->loop, &f->err);
 }
