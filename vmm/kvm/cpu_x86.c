@@ -285,3 +285,13 @@ int cpu_x86_enter(int vcpu_fd, const struct cpu_entry *entry, struct err *err)
 		return fail("run state", errno, err);
 	return 0;
 }
+
+bool cpu_x86_has_virtualization(void)
+{
+	const unsigned vmx = 1u << 5, svm = 1u << 2; /* Fn8000_0001 ECX */
+	unsigned eax, ebx, ecx, edx;
+
+	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx & vmx)
+		return true;
+	return __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && ecx & svm;
+}

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "vmm/base/err.h"
 #include "vmm/core/cpu_entry.h"
 #include "vmm/kvm/kvm.h"
@@ -18,3 +20,9 @@ int cpu_x86_init(
 
 /* The registers of `entry`. Error: -errno and a sentence. */
 int cpu_x86_enter(int vcpu_fd, const struct cpu_entry *entry, struct err *err);
+
+/*
+ * True when this host's processor shows VT-x or AMD-V. Where it does not and /dev/kvm is
+ * there all the same, KVM may interpret guest kernel code and know only part of it.
+ */
+bool cpu_x86_has_virtualization(void);
