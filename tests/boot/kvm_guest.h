@@ -43,7 +43,7 @@
 #define GUEST_MMIO 0xd0000000
 
 enum {
-	GUEST_CPUS_MAX = 4,
+	GUEST_CPUS_MAX = 255,
 	GUEST_LOG_MAX = 4096,
 	GUEST_WAIT_S = 60 /* generous: interpreted guests on a busy machine */
 };

@@ -281,20 +281,45 @@ GUEST_ASM(code_other,
 	"97: hlt\n"
 	"jmp 97b\n");
 
-static void test_other_processors_wait_for_sipi(void **state)
+static void wake_others(struct guest *guest, unsigned cpus)
 {
-	struct guest *guest = GUEST_OR_SKIP(state);
-	unsigned seen = 0;
+	bool seen[256] = {false};
+	unsigned count = 0;
 
 	guest_put_code(guest, GUEST_CODE, code_wake_others, code_wake_others_end);
 	guest_put_code(guest, GUEST_AP, code_other, code_other_end);
-	guest_make(guest, 4, CPU_ENTRY_LONG64);
+	guest_make(guest, cpus, CPU_ENTRY_LONG64);
 	guest_run(guest);
-	guest_expect_done(guest, 4);
-	for (unsigned i = 0; i < guest->log_count; i++)
-		if (guest->log[i].offset == 0)
-			seen |= 1u << guest->log[i].value;
-	assert_int_equal(seen, 0xe);
+	guest_expect_done(guest, cpus);
+	for (unsigned i = 0; i < guest->log_count; i++) {
+		uint64_t id = guest->log[i].value;
+
+		if (guest->log[i].offset != 0)
+			continue;
+		assert_in_range(id, 1, cpus - 1);
+		assert_false(seen[id]);
+		seen[id] = true;
+		count++;
+	}
+	assert_int_equal(count, cpus - 1);
+}
+
+static void test_other_processors_wait_for_sipi(void **state)
+{
+	struct guest *guest = GUEST_OR_SKIP(state);
+
+	wake_others(guest, 4);
+}
+
+static void test_255_processors(void **state)
+{
+	struct guest *guest = GUEST_OR_SKIP(state);
+
+	if (guest->kvm.vcpus_max < 255) {
+		printf("skip: this KVM allows %u processors only\n", guest->kvm.vcpus_max);
+		skip();
+	}
+	wake_others(guest, 255);
 }
 
 static void test_processors_that_never_woke_can_be_stopped(void **state)
@@ -485,6 +510,7 @@ int main(void)
 		TEST(test_entry_long_mode),
 		TEST(test_entry_protected_mode),
 		TEST(test_other_processors_wait_for_sipi),
+		TEST(test_255_processors),
 		TEST(test_processors_that_never_woke_can_be_stopped),
 		TEST(test_too_many_processors),
 		TEST(test_a_spinning_guest_pauses_and_resumes),
