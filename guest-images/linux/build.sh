@@ -31,7 +31,7 @@ unpack_source() {
 # Fixed time, user and host, so that the same source and fragment give the same kernel.
 kernel_make() {
 	env -u MAKEFLAGS -u MAKELEVEL nice -n 10 make -C "$work/source" ARCH=x86_64 O="$work/objects" \
-		KBUILD_BUILD_TIMESTAMP="@$SOURCE_DATE_EPOCH" KBUILD_BUILD_USER=vmm \
+		KBUILD_BUILD_TIMESTAMP="$(date -d "@$SOURCE_DATE_EPOCH")" KBUILD_BUILD_USER=vmm \
 		KBUILD_BUILD_HOST=guest-images KBUILD_BUILD_VERSION=1 "$@"
 }
 

@@ -4,9 +4,11 @@
  * Writes the status to the debug-exit port 0xf4 after flushing every file system. Debian's
  * kernels have no /dev/port, so the port is opened with ioperm(2). Built without a C library:
  * the guest has none, and a static one would be a thousand times larger than this program.
- * It does not know whether the machine has such a device: when the write returns, it had none.
+ * It does not know whether the machine has such a device: when it is still there a second later,
+ * there was none.
  */
 #include <asm/unistd.h>
+#include <linux/time_types.h>
 
 enum {
 	EXIT_PORT = 0xf4,
@@ -54,6 +56,8 @@ static int parse_status(const char *text)
 /* The kernel's initial stack: argc, then the argument pointers. */
 __attribute__((used, noreturn)) static void run(const long *stack)
 {
+	/* The machine may need a moment to stop the processor that wrote. */
+	static const struct __kernel_timespec second = {.tv_sec = 1};
 	int status = stack[0] == 2 ? parse_status((const char *)stack[2]) : -1;
 	int result;
 
@@ -64,6 +68,7 @@ __attribute__((used, noreturn)) static void run(const long *stack)
 	} else {
 		call(__NR_sync, 0, 0, 0);
 		__asm__ volatile("outb %b0, %w1" : : "a"(status), "Nd"(EXIT_PORT));
+		call(__NR_nanosleep, (long)&second, 0, 0);
 		result = complain("exit-vm: this machine has no debug-exit device at 0xf4\n");
 	}
 	for (;;)
