@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "devices/backend/chr_fd.h"
 #include "devices/backend/chr_impl.h"
@@ -34,13 +36,43 @@ static void file_close(struct chr *chr)
 
 static const struct chr_ops file_ops = {.write = file_write, .close = file_close};
 
+/*
+ * The lock that disk images are held by. A console that is put, by a slip of the hand,
+ * into an image that a machine uses must not empty it.
+ */
+static int claim(int fd, const char *path, struct err *err)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	/* A file system without locks is no reason to refuse a log. */
+	if (fcntl(fd, F_OFD_SETLK, &lock) < 0 && (errno == EAGAIN || errno == EACCES)) {
+		err_set(err, EXIT_CODE_DEVICE, EBUSY,
+			"can't write the console to %.400s: a running machine uses that file",
+			path);
+		err_hint(err, "give each console a file of its own");
+		return -EBUSY;
+	}
+	if (ftruncate(fd, 0) < 0)
+		return err_set(err, EXIT_CODE_DEVICE, errno, "can't empty %.400s: %s", path,
+			strerror(errno));
+	return 0;
+}
+
 static int open_output(const char *path, struct err *err)
 {
 	/* O_NONBLOCK: opening a FIFO without a reader must not wait for one. */
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+	int ret;
 
-	if (fd >= 0)
-		return fd;
+	if (fd >= 0) {
+		ret = claim(fd, path, err);
+		if (ret < 0)
+			close(fd);
+		return ret < 0 ? ret : fd;
+	}
 	if (errno == ENXIO) {
 		err_set(err, EXIT_CODE_DEVICE, ENXIO,
 			"can't write the console to %.400s: it is a FIFO that nobody reads, or a "

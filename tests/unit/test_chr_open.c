@@ -192,6 +192,24 @@ static void test_file_is_emptied_and_written(void **state)
 	assert_file_holds("log", "second\n");
 }
 
+/* A disk image that a machine uses is held by this lock. */
+static void test_file_in_use_is_not_emptied(void **state)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	struct err err = ERR_INIT;
+	struct chr *chr = NULL;
+	int fd = open(in_dir("", "disk.img"), O_RDWR | O_CREAT, 0600);
+
+	(void)state;
+	assert_int_equal(write(fd, "data", 4), 4);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	assert_int_equal(chr_open(&chr, in_dir("file:", "disk.img"), loop, &err), -EBUSY);
+	assert_null(chr);
+	assert_non_null(strstr(err.text, "a running machine uses that file"));
+	assert_file_holds("disk.img", "data");
+	close(fd);
+}
+
 static void test_full_disk_is_told_once(void **state)
 {
 	struct chr *chr;
@@ -346,6 +364,7 @@ int main(void)
 		TEST(none_is_nothing),
 		TEST(null_takes_everything),
 		TEST(file_is_emptied_and_written),
+		TEST(file_in_use_is_not_emptied),
 		TEST(full_disk_is_told_once),
 		TEST(file_may_be_a_device),
 		TEST(file_on_a_fifo_needs_a_reader),
