@@ -9,9 +9,9 @@
  *
  * When characters arrive is for the line to say, so they arrive when the guest can see
  * them, and not while it sets up its driver: while receive interrupts are on, or when
- * the guest polls LSR twice with nothing between. Characters that the guest discards
- * unread, by clearing the receive FIFO, arrive once more a little later. So what is
- * typed or piped in early is not lost.
+ * the guest polls LSR again and again and does nothing else but print. Characters that
+ * the guest discards unread, by clearing the receive FIFO, arrive once more a little
+ * later. So what is typed or piped in early is not lost.
  *
  * OUT2 gates the interrupt, as on the boards of PCs, but only for a guest that has
  * ever set it: many small kernels, written on emulators without the gate, do not.
@@ -47,8 +47,8 @@ enum {
 	/* UART_LSR_FIFOE of newer headers: some character in the FIFO has an error. */
 	LSR_FIFO_ERROR = 0x80,
 	DIVISOR_9600 = 12,
-	/* So many LSR reads in a row that found nothing are somebody waiting for input. */
-	POLLS_FOR_INPUT = 2,
+	/* So many LSR reads that found nothing are somebody waiting for input, and not a driver. */
+	POLLS_FOR_INPUT = 16,
 };
 
 /* Four characters of ten bits at 115200 baud are 350 us; the loop counts in milliseconds. */
@@ -78,7 +78,7 @@ struct serial {
 	bool rx_timeout;    /* characters lie in the FIFO below its trigger level */
 	struct ring held;   /* discarded unread: to arrive once more */
 	uint8_t held_bytes[FIFO_BYTES];
-	unsigned polls; /* LSR reads in a row that found no data */
+	unsigned polls; /* LSR reads that found no data, since anything but printing was done */
 	struct loop_timer rx_timer;
 	bool rx_timer_armed;
 
@@ -515,10 +515,12 @@ static void write_one(struct serial *serial, unsigned number, uint8_t value)
 static uint8_t read_register(void *opaque, unsigned number)
 {
 	struct serial *serial = opaque;
+	bool is_rbr = number == UART_RX && !(serial->lcr & UART_LCR_DLAB);
+	bool got_data = is_rbr && ring_used(&serial->rx);
 	uint8_t value = read_one(serial, number);
 
 	if (number != UART_LSR)
-		serial->polls = 0;
+		serial->polls = got_data ? POLLS_FOR_INPUT : 0;
 	update_irq(serial);
 	return value;
 }
@@ -527,7 +529,8 @@ static void write_register(void *opaque, unsigned number, uint8_t value)
 {
 	struct serial *serial = opaque;
 
-	serial->polls = 0;
+	if (number != UART_TX)
+		serial->polls = 0;
 	write_one(serial, number, value);
 	update_irq(serial);
 }

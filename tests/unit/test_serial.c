@@ -480,6 +480,23 @@ static void test_polling_guest_gets_input(void **state)
 	assert_false(level(f));
 }
 
+static void test_guest_that_prints_and_polls_gets_input(void **state)
+{
+	struct fixture *f = *state;
+	char text[32] = "";
+	size_t len = 0;
+
+	feed(f, "keys");
+	for (int i = 0; i < 1000 && len < 4; i++) {
+		if (in(f, UART_LSR) & UART_LSR_DR)
+			text[len++] = (char)in(f, UART_RX);
+		if (in(f, UART_LSR) & UART_LSR_THRE)
+			out(f, UART_TX, '.');
+		run(f);
+	}
+	assert_string_equal(text, "keys");
+}
+
 static bool is_readable(void *opaque)
 {
 	return in(opaque, UART_LSR) & UART_LSR_DR;
@@ -543,6 +560,14 @@ static void test_linux_setup_loses_no_input(void **state)
 		in(f, UART_IIR);
 		in(f, UART_MSR);
 		run(f);
+		/* A floating bus? Then: is the transmitter empty? */
+		in(f, UART_LSR);
+		in(f, UART_LSR);
+		out(f, UART_IER, UART_IER_THRI);
+		run(f);
+		in(f, UART_LSR);
+		assert_int_equal(in(f, UART_IIR) & 0x0f, UART_IIR_THRI);
+		out(f, UART_IER, 0);
 		out(f, UART_MCR, UART_MCR_OUT2);
 	}
 	/* set_termios: interrupts first, then the FIFO */
@@ -734,6 +759,7 @@ int main(void)
 		TEST(flood_of_input_is_not_lost),
 		TEST(input_waits_for_a_guest_that_listens),
 		TEST(polling_guest_gets_input),
+		TEST(guest_that_prints_and_polls_gets_input),
 		TEST(cleared_input_arrives_again),
 		TEST(linux_setup_loses_no_input),
 		TEST(break_is_marked_at_its_place),
