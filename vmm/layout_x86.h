@@ -19,6 +19,8 @@
 #define LAYOUT_VIRTIO_END    UINT64_C(0xd0100000)
 #define LAYOUT_IOAPIC_BASE   UINT64_C(0xfec00000)
 #define LAYOUT_LAPIC_BASE    UINT64_C(0xfee00000)
+#define LAYOUT_KVM_BASE	     UINT64_C(0xfffbc000) /* set in vmm/kvm/kvm.c */
+#define LAYOUT_KVM_SIZE	     UINT64_C(0x4000)
 
 /*
  * Devices without a fixed interrupt share these IOAPIC pins in turn: above the

@@ -109,7 +109,8 @@ static int64_t read_disk(void *opaque, uint64_t offset, void *buf, uint64_t len)
 }
 
 /* The first disk with a root file system on it: its name in the guest goes to `name`. */
-static bool find_root(const struct machine *machine, char *name, size_t size, bool *read_only)
+static bool find_root(
+	const struct machine *machine, char *name, size_t size, struct cmdline_request *request)
 {
 	struct disk_info *info = malloc(sizeof(*info));
 	bool found = false;
@@ -122,8 +123,9 @@ static bool find_root(const struct machine *machine, char *name, size_t size, bo
 		};
 
 		disk_probe(&source, info);
-		found = disk_root_device(info, i, name, size, read_only);
-		*read_only |= blk_info(machine->disks[i])->read_only;
+		found = disk_root_device(info, i, name, size, &request->root_read_only);
+		request->root_read_only |= blk_info(machine->disks[i])->read_only;
+		request->gpt_damaged = found && info->gpt_backup_used;
 	}
 	free(info);
 	return found;
@@ -141,7 +143,7 @@ static int build_cmdline(struct machine *machine, struct err *err)
 
 	/* A person who says root= knows better, and the disk need not be read. */
 	if (!cmdline_has(config->append, "root") &&
-		find_root(machine, root, sizeof(root), &request.root_read_only))
+		find_root(machine, root, sizeof(root), &request))
 		request.root = root;
 	machine->cmdline = malloc(CMDLINE_MAX);
 	if (!machine->cmdline)
@@ -295,6 +297,7 @@ static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct 
 	const struct boot_range reserved[] = {
 		{LAYOUT_IOAPIC_BASE, 4096},
 		{LAYOUT_LAPIC_BASE, 4096},
+		{LAYOUT_KVM_BASE, LAYOUT_KVM_SIZE},
 	};
 	uint32_t apic_ids[CONFIG_CPUS_MAX];
 	struct boot_machine boot_machine = {
@@ -305,7 +308,7 @@ static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct 
 		.device_count = machine->device_count,
 		.lapic_base = LAYOUT_LAPIC_BASE,
 		.ioapic_base = LAYOUT_IOAPIC_BASE,
-		.pit_gsi = 2,
+		.pit_gsi = 0, /* as KVM routes it by default */
 		.reset_port = ACPI_PM_RESET_PORT,
 		.reset_value = ACPI_PM_RESET_VALUE,
 		.reserved = reserved,

@@ -7,8 +7,8 @@
  * of user space. Lines outlive a reset: see kvm.h. All functions are safe on
  * any thread and none waits for a vCPU.
  *
- * Routing is KVM's default: GSI 0–15 reach the PIC and the IOAPIC (GSI 0, the
- * PIT, is IOAPIC pin 2), 16–23 the IOAPIC alone.
+ * Routing is KVM's default: GSI 0–15 reach the PIC and the IOAPIC's pin of the same
+ * number (so the PIT is pin 0, not 2 as on a PC board), 16–23 the IOAPIC alone.
  */
 #pragma once
 
