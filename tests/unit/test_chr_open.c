@@ -312,6 +312,19 @@ static void test_one_fifo_is_output(void **state)
 	close(out);
 }
 
+static void test_other_file_is_no_fifo(void **state)
+{
+	struct err err = ERR_INIT;
+	struct chr *chr;
+
+	(void)state;
+	close(open(in_dir("", "plain"), O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(chr_open(&chr, in_dir("pipe:", "plain"), loop, &err), -EINVAL);
+	assert_int_equal(err.kind, EXIT_CODE_DEVICE);
+	assert_non_null(strstr(err.text, "not a FIFO"));
+	assert_non_null(strstr(err.hint, "file:PATH"));
+}
+
 static void test_half_a_pair_is_told(void **state)
 {
 	struct err err = ERR_INIT;
@@ -370,6 +383,7 @@ int main(void)
 		TEST(file_on_a_fifo_needs_a_reader),
 		TEST(pair_of_fifos),
 		TEST(one_fifo_is_output),
+		TEST(other_file_is_no_fifo),
 		TEST(half_a_pair_is_told),
 		TEST(unread_fifo_holds_output_back),
 	};
