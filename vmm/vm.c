@@ -98,6 +98,9 @@ static void note_event(struct vm *vm, enum vm_event event, int value, struct vcp
 		vm->event_vcpu = vcpu;
 	}
 	pthread_mutex_unlock(&vm->mutex);
+	/* The guest gets no further than the access that ended or reset it. */
+	for (unsigned i = 0; i < vm->machine.vcpu_count; i++)
+		vcpu_request_pause(vm->machine.vcpus[i]);
 	loop_post(vm->machine.loop, &vm->event_task);
 }
 

@@ -25,7 +25,7 @@ struct loop;
 
 struct loop_fd {
 	int fd;		 /* borrowed */
-	uint32_t events; /* EPOLLIN, EPOLLOUT; 0 = watch nothing for now */
+	uint32_t events; /* EPOLLIN, EPOLLOUT, also EPOLLET; 0 = watch nothing for now */
 	void (*fn)(void *opaque, uint32_t events);
 	void *opaque;
 	pthread_mutex_t *lock;

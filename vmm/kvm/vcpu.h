@@ -11,7 +11,7 @@
  * nothing but set the shared page's immediate_exit.
  *
  * Threads: create, set_entry, start, stop, destroy on the owner's thread;
- * request_pause, wait_paused, resume on any but the vCPU's own.
+ * request_pause on any; wait_paused, resume on any but the vCPU's own.
  */
 #pragma once
 
@@ -46,8 +46,8 @@ struct vcpu_env {
 	const struct gmem *mem;	      /* for vcpu_explain(); may be NULL */
 	/*
 	 * Called on the vCPU's thread, which then parks. It may call vcpu_explain()
-	 * and vcpu_id(); it must not block and must not start, stop, pause or destroy
-	 * any vCPU: tell the owner's thread to do that (loop_post).
+	 * and vcpu_id(), and request pauses; it must not block and must not start, stop or
+	 * destroy any vCPU: tell the owner's thread to do that (loop_post).
 	 */
 	void (*event)(void *opaque, struct vcpu *vcpu, enum vcpu_event event);
 	void *opaque;
