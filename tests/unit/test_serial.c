@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <linux/serial_reg.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "devices/backend/chr_memory.h"
@@ -603,6 +604,60 @@ static void test_break_is_marked_at_its_place(void **state)
 	assert_int_equal(in(f, UART_RX), 'h');
 }
 
+/* ---- Threads: a guest that echoes, while the loop feeds it ---- */
+
+enum {
+	ECHO_LEN = 20000
+};
+
+static void *echo_guest(void *opaque)
+{
+	struct fixture *f = opaque;
+
+	for (int done = 0; done < ECHO_LEN;) {
+		uint8_t byte;
+
+		if (!(in(f, UART_LSR) & UART_LSR_DR)) {
+			sched_yield();
+			continue;
+		}
+		byte = in(f, UART_RX);
+		while (!(in(f, UART_LSR) & UART_LSR_THRE))
+			sched_yield();
+		out(f, UART_TX, byte);
+		done++;
+	}
+	return NULL;
+}
+
+static void test_echo_on_another_thread(void **state)
+{
+	struct fixture *f = *state;
+	char *sent = malloc(ECHO_LEN);
+	pthread_t guest;
+	size_t len = 0;
+
+	for (int i = 0; i < ECHO_LEN; i++)
+		sent[i] = (char)('a' + i * 7 % 26);
+	assert_int_equal(chr_memory_feed(f->chr, sent, ECHO_LEN), ECHO_LEN);
+	open_port(f, UART_IER_RDI | UART_IER_THRI);
+	assert_int_equal(pthread_create(&guest, NULL, echo_guest, f), 0);
+	for (uint64_t written = 0; written < ECHO_LEN;) {
+		struct chr_stats stats;
+
+		assert_true(loop_run_once(f->fm->loop, 10));
+		chr_get_stats(f->chr, &stats);
+		written = stats.output_bytes;
+	}
+	pthread_join(guest, NULL);
+	while (len < ECHO_LEN) {
+		chr_memory_output(f->chr, &len);
+		assert_true(loop_run_once(f->fm->loop, 1));
+	}
+	assert_memory_equal(chr_memory_output(f->chr, NULL), sent, ECHO_LEN);
+	free(sent);
+}
+
 /* ---- Loopback, modem lines ---- */
 
 static void test_loopback_data(void **state)
@@ -763,6 +818,7 @@ int main(void)
 		TEST(cleared_input_arrives_again),
 		TEST(linux_setup_loses_no_input),
 		TEST(break_is_marked_at_its_place),
+		TEST(echo_on_another_thread),
 		TEST(loopback_data),
 		TEST(loopback_overrun),
 		TEST(loopback_modem_lines),
