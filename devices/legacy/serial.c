@@ -26,7 +26,7 @@
  *   output faster than the host       16 bytes kept, then counted     put_thr         stalled_output_*
  *                                     as lost
  *   a flood of register accesses      no allocation, no waiting       -               fuzz_legacy
- *   loopback floods                   FIFO of 16, then overrun        receive         loopback_overrun
+ *   loopback floods                   FIFO of 16, then overrun        uart_rx_put     loopback_overrun
  *   wide or odd accesses              bytes of neighbour registers    byte_ports      wide_access
  */
 #include <errno.h>
@@ -35,12 +35,13 @@
 
 #include "devices/backend/chr.h"
 #include "devices/legacy/byte_ports.h"
+#include "devices/legacy/uart_rx.h"
 #include "vmm/base/ring.h"
 #include "vmm/core/device.h"
 
 enum {
 	REGISTERS = 8,
-	FIFO_BYTES = 16,
+	FIFO_BYTES = UART_RX_BYTES,
 	IER_MASK = UART_IER_RDI | UART_IER_THRI | UART_IER_RLSI | UART_IER_MSI,
 	MCR_MASK = UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT1 | UART_MCR_OUT2 | UART_MCR_LOOP,
 	IIR_FIFO_ON = 0xc0,
@@ -72,13 +73,9 @@ struct serial {
 	uint8_t msr_delta; /* the low four bits of MSR, until MSR is read */
 	bool out2_used;	   /* the guest knows of the gate */
 
-	struct ring rx;
-	uint8_t rx_bytes[FIFO_BYTES];
-	uint16_t rx_breaks; /* bit n: the n-th byte of rx is a break */
-	bool rx_timeout;    /* characters lie in the FIFO below its trigger level */
-	struct ring held;   /* discarded unread: to arrive once more */
-	uint8_t held_bytes[FIFO_BYTES];
-	unsigned polls; /* LSR reads that found no data, since anything but printing was done */
+	struct uart_rx rx;
+	bool rx_timeout; /* characters lie in the FIFO below its trigger level */
+	unsigned polls;	 /* LSR reads that found no data, since anything but printing was done */
 	struct loop_timer rx_timer;
 	bool rx_timer_armed;
 
@@ -118,11 +115,11 @@ static uint8_t line_status(const struct serial *serial)
 {
 	uint8_t lsr = serial->overrun;
 
-	if (ring_used(&serial->rx))
+	if (uart_rx_used(&serial->rx))
 		lsr |= UART_LSR_DR;
-	if (serial->rx_breaks & 1)
+	if (uart_rx_break_is_next(&serial->rx))
 		lsr |= UART_LSR_BI;
-	if (serial->rx_breaks && fifo_is_on(serial))
+	if (uart_rx_has_break(&serial->rx) && fifo_is_on(serial))
 		lsr |= LSR_FIFO_ERROR;
 	if (!ring_used(&serial->tx))
 		lsr |= UART_LSR_THRE | UART_LSR_TEMT;
@@ -152,9 +149,9 @@ static uint8_t interrupt_id(const struct serial *serial)
 {
 	uint8_t ier = serial->ier;
 
-	if ((ier & UART_IER_RLSI) && (serial->overrun || (serial->rx_breaks & 1)))
+	if ((ier & UART_IER_RLSI) && (serial->overrun || uart_rx_break_is_next(&serial->rx)))
 		return UART_IIR_RLSI;
-	if ((ier & UART_IER_RDI) && ring_used(&serial->rx) >= trigger_level(serial))
+	if ((ier & UART_IER_RDI) && uart_rx_used(&serial->rx) >= trigger_level(serial))
 		return UART_IIR_RDI;
 	if ((ier & UART_IER_RDI) && serial->rx_timeout)
 		return UART_IIR_RX_TIMEOUT;
@@ -197,40 +194,20 @@ static bool is_listening(const struct serial *serial)
 
 static void receive(struct serial *serial, uint8_t byte, bool is_break)
 {
-	size_t size = fifo_size(serial);
-
-	if (ring_used(&serial->rx) >= size) {
+	if (!uart_rx_put(&serial->rx, byte, is_break, fifo_size(serial)))
 		serial->overrun = UART_LSR_OE;
-		/* A FIFO keeps what it has; without one the new character takes its place. */
-		if (fifo_is_on(serial))
-			return;
-		ring_clear(&serial->rx);
-		serial->rx_breaks = 0;
-	}
-	if (is_break)
-		serial->rx_breaks |= (uint16_t)(1u << ring_used(&serial->rx));
-	ring_put(&serial->rx, &byte, 1);
 	/* The time-out belongs to the FIFO; without it one character is at the trigger level. */
 	serial->rx_timeout = fifo_is_on(serial);
-}
-
-static size_t rx_room(const struct serial *serial)
-{
-	size_t size = fifo_size(serial), used = ring_used(&serial->rx);
-
-	return used < size ? size - used : 0;
 }
 
 /* Lets arrive what had been discarded, and asks for what waits behind it. */
 static void listen(struct serial *serial)
 {
-	uint8_t byte;
-
 	if (!is_listening(serial))
 		return;
-	while (rx_room(serial) && ring_get(&serial->held, &byte, 1))
-		receive(serial, byte, false);
-	if (serial->chr && rx_room(serial))
+	if (uart_rx_release(&serial->rx, fifo_size(serial)))
+		serial->rx_timeout = fifo_is_on(serial);
+	if (serial->chr && uart_rx_room(&serial->rx, fifo_size(serial)))
 		chr_accept_input(serial->chr);
 }
 
@@ -242,28 +219,15 @@ static void arm_rx_timer(struct serial *serial)
 	loop_timer_arm(serial->dev.platform->loop, &serial->rx_timer, RECEIVE_TIMEOUT_NS);
 }
 
-/* Puts the unread characters before those that are held already: they came earlier. */
-static void hold_unread(struct serial *serial)
-{
-	uint8_t bytes[FIFO_BYTES], byte;
-	size_t count = 0, later = ring_used(&serial->held);
-
-	for (; ring_get(&serial->rx, &byte, 1); serial->rx_breaks >>= 1)
-		if (!(serial->rx_breaks & 1) && count + later < sizeof(bytes))
-			bytes[count++] = byte;
-	ring_get(&serial->held, bytes + count, later);
-	ring_put(&serial->held, bytes, count + later);
-}
-
 static void clear_receiver(struct serial *serial)
 {
 	/* In loopback they are the guest's own. */
-	if (!is_loopback(serial))
-		hold_unread(serial);
-	ring_clear(&serial->rx);
-	serial->rx_breaks = 0;
+	if (is_loopback(serial))
+		uart_rx_discard(&serial->rx);
+	else
+		uart_rx_hold(&serial->rx);
 	serial->rx_timeout = false;
-	if (ring_used(&serial->held))
+	if (uart_rx_held(&serial->rx))
 		arm_rx_timer(serial);
 }
 
@@ -271,14 +235,13 @@ static uint8_t read_rbr(struct serial *serial)
 {
 	uint8_t byte = 0;
 
-	if (!ring_get(&serial->rx, &byte, 1))
+	if (!uart_rx_get(&serial->rx, &byte))
 		return 0;
-	serial->rx_breaks >>= 1;
 	serial->rx_timeout = false;
 	/* A guest that takes one character for each interrupt gets another interrupt later. */
-	if (fifo_is_on(serial) && ring_used(&serial->rx) && (serial->ier & UART_IER_RDI))
+	if (fifo_is_on(serial) && uart_rx_used(&serial->rx) && (serial->ier & UART_IER_RDI))
 		arm_rx_timer(serial);
-	if (!ring_used(&serial->rx))
+	if (!uart_rx_used(&serial->rx))
 		listen(serial);
 	return byte;
 }
@@ -288,7 +251,7 @@ static void handle_rx_timer(void *opaque)
 	struct serial *serial = opaque;
 
 	serial->rx_timer_armed = false;
-	serial->rx_timeout = fifo_is_on(serial) && ring_used(&serial->rx);
+	serial->rx_timeout = fifo_is_on(serial) && uart_rx_used(&serial->rx);
 	listen(serial);
 	update_irq(serial);
 }
@@ -300,9 +263,9 @@ static size_t can_take(void *opaque)
 	struct serial *serial = opaque;
 
 	/* What is held came first. */
-	if (!is_listening(serial) || ring_used(&serial->held))
+	if (!is_listening(serial) || uart_rx_held(&serial->rx))
 		return 0;
-	return rx_room(serial);
+	return uart_rx_room(&serial->rx, fifo_size(serial));
 }
 
 static void handle_input(void *opaque, const uint8_t *data, size_t len)
@@ -433,14 +396,14 @@ static uint8_t read_lsr(struct serial *serial)
 {
 	uint8_t lsr;
 
-	if (!ring_used(&serial->rx)) {
+	if (!uart_rx_used(&serial->rx)) {
 		serial->polls = MIN(serial->polls + 1, (unsigned)POLLS_FOR_INPUT);
 		if (serial->polls == POLLS_FOR_INPUT)
 			listen(serial);
 	}
 	lsr = line_status(serial);
 	serial->overrun = 0;
-	serial->rx_breaks &= (uint16_t)~1u;
+	uart_rx_unmark_next(&serial->rx);
 	serial->thre_burst = false;
 	return lsr;
 }
@@ -516,7 +479,7 @@ static uint8_t read_register(void *opaque, unsigned number)
 {
 	struct serial *serial = opaque;
 	bool is_rbr = number == UART_RX && !(serial->lcr & UART_LCR_DLAB);
-	bool got_data = is_rbr && ring_used(&serial->rx);
+	bool got_data = is_rbr && uart_rx_used(&serial->rx);
 	uint8_t value = read_one(serial, number);
 
 	if (number != UART_LSR)
@@ -572,8 +535,7 @@ static int serial_create(struct device **device, const struct device_args *args,
 	};
 	serial->rx_timer = (struct loop_timer){
 		.fn = handle_rx_timer, .opaque = serial, .lock = &serial->dev.lock};
-	ring_init(&serial->rx, serial->rx_bytes, sizeof(serial->rx_bytes));
-	ring_init(&serial->held, serial->held_bytes, sizeof(serial->held_bytes));
+	uart_rx_init(&serial->rx);
 	ring_init(&serial->tx, serial->tx_bytes, sizeof(serial->tx_bytes));
 	serial->divisor = DIVISOR_9600;
 	*device = &serial->dev;
@@ -603,9 +565,7 @@ static void serial_reset(struct device *device)
 	serial->divisor = DIVISOR_9600;
 	serial->overrun = serial->msr_delta = 0;
 	serial->out2_used = false;
-	ring_clear(&serial->rx);
-	ring_clear(&serial->held);
-	serial->rx_breaks = 0;
+	uart_rx_reset(&serial->rx);
 	serial->rx_timeout = false;
 	serial->polls = 0;
 	serial->thre_pending = serial->thre_burst = false;
