@@ -93,14 +93,35 @@ static void test_dump_of_a_triple_fault(void **state)
 	expect_part(text, "Last exits, newest first:\n  shutdown");
 	expect_part(text, "port write 0x80, 1 byte");
 	if (strstr(text, "keeps no registers")) {
-		expect_part(text, "Registers at the exit before:\n");
+		expect_part(
+			text, "Registers of CPU 0 at the exit before, CR0 and below as well:\n");
+		expect_part(text, "Page walk of RIP 0x00000000000100");
+		/* The jump that follows is among the bytes. */
+		expect_part(text, "b8 00 10 00 40 ff e0");
 	} else {
 		expect_part(text, "RIP 0000000040001000");
-		expect_part(text, "CR3 0000000000001000");
-		expect_part(text, "CS  0010 base");
 		expect_part(text, "Code at RIP: can't be read");
 		expect_part(text, "Page walk of RIP 0x0000000040001000 (4-level paging)");
 	}
+	expect_part(text, "CR3 0000000000001000");
+	expect_part(text, "CS  0010 base");
+	free(text);
+}
+
+/* Many exits before the end: the system registers are taken along only now and then. */
+GUEST_ASM(code_late_fault, "mov $300, %ecx\n 1: out %al, $0x80\n loop 1b\n ud2\n");
+
+static void test_dump_after_many_exits(void **state)
+{
+	struct guest *guest = GUEST_OR_SKIP(state);
+	char *text;
+
+	guest_start(guest, code_late_fault, code_late_fault_end);
+	guest_expect_event(guest, VCPU_EVENT_SHUTDOWN);
+	text = explain(guest);
+	expect_part(text, "CR3 0000000000001000");
+	if (strstr(text, "keeps no registers"))
+		expect_part(text, "CR0 and below some exits older:\n");
 	free(text);
 }
 
@@ -196,6 +217,7 @@ int main(void)
 		TEST(test_read_from_nowhere),
 		TEST(test_stack_nowhere),
 		TEST(test_dump_of_a_triple_fault),
+		TEST(test_dump_after_many_exits),
 		TEST(test_code_in_a_device),
 		TEST(test_instruction_that_kvm_can_not_emulate),
 		TEST(test_errors_without_end_do_not_spin),

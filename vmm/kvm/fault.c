@@ -63,6 +63,14 @@ static uint64_t stack_address(const struct snapshot *s)
 	return (s->sregs.ss.base + s->regs.rsp) & UINT32_MAX;
 }
 
+/* What there is instead: the exit before, whose system registers may be older still. */
+static void take_last_registers(const struct vcpu *vcpu, struct snapshot *s)
+{
+	s->regs = vcpu->last.regs;
+	s->sregs = vcpu->last.sregs;
+	s->has_regs = vcpu->last.has_regs && vcpu->last.has_sregs;
+}
+
 static void take_snapshot(const struct vcpu *vcpu, struct snapshot *s)
 {
 	*s = (struct snapshot){0};
@@ -72,11 +80,13 @@ static void take_snapshot(const struct vcpu *vcpu, struct snapshot *s)
 	s->has_regs = true;
 	s->is_reset_state = vcpu->has_event && vcpu->event == VCPU_EVENT_SHUTDOWN &&
 		lost_registers(s) && vcpu->exits.total > 1;
+	if (s->is_reset_state)
+		take_last_registers(vcpu, s);
 	s->walk_regs = (struct page_walk_regs){.cr0 = s->sregs.cr0,
 		.cr3 = s->sregs.cr3,
 		.cr4 = s->sregs.cr4,
 		.efer = s->sregs.efer};
-	if (vcpu->env.mem)
+	if (s->has_regs && vcpu->env.mem)
 		s->code_len = page_walk_read(
 			vcpu->env.mem, &s->walk_regs, code_address(s), s->code, sizeof(s->code));
 }
@@ -207,15 +217,14 @@ static bool explain_delivery(const struct vcpu *vcpu, const struct snapshot *s, 
 	return false;
 }
 
-static void explain_lost(const struct vcpu *vcpu, struct text *text)
+static void explain_lost(const struct vcpu *vcpu, const struct snapshot *s, struct text *text)
 {
 	add(text,
 		"triple fault on CPU %u: an exception could not be delivered; this processor "
 		"(AMD) keeps no registers of it",
 		vcpu->id);
-	if (vcpu->last.valid)
-		add(text, ", the exit before was at RIP 0x%llx",
-			(unsigned long long)vcpu->last.rip);
+	if (s->has_regs)
+		add(text, ", the exit before was at RIP 0x%llx", (unsigned long long)s->regs.rip);
 }
 
 static void explain_shutdown(const struct vcpu *vcpu, const struct snapshot *s, struct text *text)
@@ -223,7 +232,7 @@ static void explain_shutdown(const struct vcpu *vcpu, const struct snapshot *s, 
 	char why[120];
 
 	if (s->is_reset_state) {
-		explain_lost(vcpu, text);
+		explain_lost(vcpu, s, text);
 		return;
 	}
 	add(text, "triple fault on CPU %u at RIP 0x%llx: ", vcpu->id,
@@ -393,15 +402,16 @@ static void print_sregs(const struct kvm_sregs *s, FILE *out)
 	}
 }
 
-static void print_last_regs(const struct vcpu_last_regs *last, FILE *out)
+static void print_heading(const struct vcpu *vcpu, const struct snapshot *s, FILE *out)
 {
-	struct kvm_regs regs = {0};
+	/* The shutdown itself is the last of all, the exit before the one before it. */
+	uint64_t age = vcpu->exits.total - 2 - vcpu->last.sregs_at;
 
-	fprintf(out, "Registers at the exit before:\n");
-	memcpy(&regs.rax, last->gprs, sizeof(last->gprs));
-	regs.rip = last->rip;
-	regs.rflags = last->rflags;
-	print_regs(&regs, out);
+	if (!s->is_reset_state)
+		fprintf(out, "Registers of CPU %u:\n", vcpu->id);
+	else
+		fprintf(out, "Registers of CPU %u at the exit before, CR0 and below %s:\n",
+			vcpu->id, age ? "some exits older" : "as well");
 }
 
 static void print_walk(const struct vcpu *vcpu, const struct snapshot *s, const char *what,
@@ -439,13 +449,8 @@ void vcpu_explain(struct vcpu *vcpu, FILE *out)
 	buf[0] = '\0';
 	explain_end(vcpu, &s, &text);
 	fprintf(out, "%s\n", buf);
-	if (!s.has_regs) {
-		fprintf(out, "KVM does not hand out the registers\n");
-	} else if (s.is_reset_state) {
-		if (vcpu->last.valid)
-			print_last_regs(&vcpu->last, out);
-	} else {
-		fprintf(out, "Registers of CPU %u:\n", vcpu->id);
+	if (s.has_regs) {
+		print_heading(vcpu, &s, out);
 		print_regs(&s.regs, out);
 		print_sregs(&s.sregs, out);
 		buf[text.used = 0] = '\0';
@@ -454,6 +459,8 @@ void vcpu_explain(struct vcpu *vcpu, FILE *out)
 		print_walk(vcpu, &s, "RIP", code_address(&s), out);
 		if (s.sregs.cr2)
 			print_walk(vcpu, &s, "CR2", s.sregs.cr2, out);
+	} else {
+		fprintf(out, "KVM does not hand out the registers\n");
 	}
 	print_exits(&vcpu->exits, out);
 }

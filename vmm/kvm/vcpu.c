@@ -22,6 +22,12 @@
 #include "vmm/kvm/kick.h"
 #include "vmm/kvm/vcpu_impl.h"
 
+/* Exits that bring the system registers along. */
+enum {
+	SREGS_FIRST_EXITS = 64,
+	SREGS_EVERY_EXITS = 64
+};
+
 const char *vcpu_event_name(enum vcpu_event event)
 {
 	static const char *const names[] = {
@@ -62,7 +68,7 @@ static int open_vcpu(struct vcpu *vcpu, unsigned cpu_count, struct err *err)
 	}
 	/* Registers with each exit, for the exit ring: a copy in KVM instead of a system call. */
 	if (kvm->has_sync_regs)
-		vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+		vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
 	return 0;
 }
 
@@ -213,7 +219,8 @@ static void handle_exit(struct vcpu *vcpu)
 		report(vcpu, VCPU_EVENT_HALT);
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		record(vcpu, EXIT_KIND_SHUTDOWN, 0);
+		/* The RIP may be that of a reset processor: the explanation knows the true one. */
+		record(vcpu, EXIT_KIND_SHUTDOWN, 0)->rip = 0;
 		report(vcpu, VCPU_EVENT_SHUTDOWN);
 		break;
 	case KVM_EXIT_SYSTEM_EVENT:
@@ -239,15 +246,20 @@ static void handle_exit(struct vcpu *vcpu)
  */
 static void keep_registers(struct vcpu *vcpu)
 {
-	const struct kvm_run *run = vcpu->run;
-	const struct kvm_regs *regs = &run->s.regs.regs;
+	struct kvm_run *run = vcpu->run;
 
-	if (!(run->kvm_valid_regs & KVM_SYNC_X86_REGS) || run->exit_reason == KVM_EXIT_SHUTDOWN)
+	if (!vcpu->kvm->has_sync_regs || run->exit_reason == KVM_EXIT_SHUTDOWN)
 		return;
-	memcpy(vcpu->last.gprs, &regs->rax, sizeof(vcpu->last.gprs));
-	vcpu->last.rip = regs->rip;
-	vcpu->last.rflags = regs->rflags;
-	vcpu->last.valid = true;
+	vcpu->last.regs = run->s.regs.regs;
+	vcpu->last.has_regs = true;
+	if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS) {
+		vcpu->last.sregs = run->s.regs.sregs;
+		vcpu->last.sregs_at = vcpu->exits.total;
+		vcpu->last.has_sregs = true;
+	}
+	run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+	if (vcpu->exits.total < SREGS_FIRST_EXITS || vcpu->exits.total % SREGS_EVERY_EXITS == 0)
+		run->kvm_valid_regs |= KVM_SYNC_X86_SREGS;
 }
 
 static void run_guest(struct vcpu *vcpu)

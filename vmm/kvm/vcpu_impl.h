@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,19 +13,21 @@
 #include "vmm/kvm/kvm.h"
 #include "vmm/kvm/vcpu.h"
 
-struct kvm_run;
-
 /* What others want of a vCPU's thread. */
 enum {
 	VCPU_WANT_PAUSE = 1u << 0,
 	VCPU_WANT_STOP = 1u << 1
 };
 
-/* Registers as they were at the last exit that left them intact. */
+/*
+ * Registers as KVM handed them out with the last exit that left them intact. The system
+ * registers cost more, so they come with the first exits and only now and then later.
+ */
 struct vcpu_last_regs {
-	bool valid;
-	uint64_t gprs[16]; /* rax rbx rcx rdx rsi rdi rsp rbp r8…r15, as in struct kvm_regs */
-	uint64_t rip, rflags;
+	bool has_regs, has_sregs;
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	uint64_t sregs_at; /* exits.total when they were taken */
 };
 
 struct vcpu {
