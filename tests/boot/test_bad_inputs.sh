@@ -245,7 +245,7 @@ t "FIFO that nobody reads as console" 5 "a FIFO that nobody reads" "pipe:fifo" -
 t "FIFOs that are not there" 5 "mkfifo nothing.in nothing.out" -- --kernel "$good" --serial pipe:nothing
 t "file as FIFO" 5 "text as a console: it is not a FIFO" -- --kernel "$good" --serial pipe:text
 long=$(printf 'x%.0s' {1..120})
-t "socket with too long a name" 5 "a socket's name has at most 107 bytes" -- \
+t "socket with too long a name" 5 "name has at most 107 bytes" -- \
 	--kernel "$good" --serial "unix:$long"
 t "socket in place of a file" 5 "it is not a socket" -- --kernel "$good" --serial unix:text
 t "socket in a folder that is not there" 5 "can't make the console socket missing/x" -- \
