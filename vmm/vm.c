@@ -360,14 +360,17 @@ static int start(struct vm *vm, struct err *err)
 	interactive = vm->machine.serial && chr_is_terminal(vm->machine.serial);
 	machine_describe(&vm->machine, text, sizeof(text));
 	log_info("%s%s", text, interactive ? "; Ctrl-a x quits, Ctrl-a h helps" : "");
+	if (vm->config->timeout_ms)
+		loop_timer_arm(loop, &vm->timeout, vm->config->timeout_ms * UINT64_C(1000000));
+	set_state(vm, VM_RUNNING);
+	ret = machine_start(&vm->machine, err);
+	if (ret < 0)
+		return ret;
 	/* A guest that stands still for minutes would be the only other sign. */
 	if (!cpu_x86_has_virtualization())
 		log_warn("this processor offers no virtualization (neither vmx nor svm): KVM may "
 			 "interpret the guest and stock kernels may not start; see vmm doctor");
-	if (vm->config->timeout_ms)
-		loop_timer_arm(loop, &vm->timeout, vm->config->timeout_ms * UINT64_C(1000000));
-	set_state(vm, VM_RUNNING);
-	return machine_start(&vm->machine, err);
+	return 0;
 }
 
 int vm_run(const struct vm_config *config, struct err *err)
