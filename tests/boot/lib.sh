@@ -29,7 +29,7 @@ export LC_ALL=C
 # A test that sets $anywhere before it sources this file needs no KVM.
 if [ -z "${anywhere-}${VMM_NESTED-}${BOOT_TEST_IS_PLACED-}" ]; then
 	export BOOT_TEST_IS_PLACED=1
-	exec "$top/scripts/with-kvm" --cpus 2 --memory "${BOOT_TEST_MEMORY:-4096}" --no-tty \
+	exec "$top/scripts/with-kvm" --cpus 1 --memory "${BOOT_TEST_MEMORY:-4096}" --no-tty \
 		--time-limit 1500 -- "$0" "$@"
 fi
 
@@ -166,6 +166,13 @@ is_running() {
 	kill -0 "$guest" 2>/dev/null
 }
 
+# shown TEXT: sets $matched to what a terminal would show of a line: what follows its last carriage
+# return but the one that ends it.
+shown() {
+	matched=${1%$'\r'}
+	matched=${matched##*$'\r'}
+}
+
 # expect PATTERN [SECONDS]: goes through the console from where the last expect ended, until a line
 # (or the beginning of one) matches the extended regular expression. $matched is that line.
 expect() {
@@ -173,14 +180,15 @@ expect() {
 	while :; do
 		# The time is for a console that is no file, where read would wait for more.
 		if IFS= read -r -t 0.1 line <&"$from_guest"; then
-			line=$unmatched$line
-			matched=${line%$'\r'} unmatched=''
+			shown "$unmatched$line"
+			unmatched=''
 			[[ $matched =~ $pattern ]] && return
 			continue
 		fi
 		unmatched+=$line
-		if [[ $unmatched =~ $pattern ]]; then
-			matched=$unmatched unmatched=''
+		shown "$unmatched"
+		if [[ $matched =~ $pattern ]]; then
+			unmatched=''
 			return
 		fi
 		# What it wrote before it ended is looked at once more.

@@ -51,6 +51,54 @@ empty_table:
 	out	%al, %dx
 1:	hlt
 	jmp	1b
+#elif defined(ACTION_PRINT)
+	/* VALUE lines with their numbers in hexadecimal, then status 0. */
+	mov	$0x80000, %esp
+	xor	%ebx, %ebx
+line:	mov	$8, %ecx
+digit:	rol	$4, %ebx
+	mov	%ebx, %eax
+	and	$15, %eax
+	mov	digits(%eax), %al
+	call	put
+	loop	digit
+	mov	$'\n', %al
+	call	put
+	inc	%ebx
+	cmp	$VALUE, %ebx
+	jb	line
+	jmp	end
+#elif defined(ACTION_ECHO)
+	/* Sends back what it gets, up to a "q", which ends with status 0. */
+	mov	$0x80000, %esp
+get:	mov	$0x3fd, %dx
+	in	%dx, %al
+	test	$1, %al
+	jz	get
+	mov	$0x3f8, %dx
+	in	%dx, %al
+	cmp	$'q', %al
+	je	end
+	call	put
+	jmp	get
 #else
 #error "which action?"
+#endif
+
+#if defined(ACTION_PRINT) || defined(ACTION_ECHO)
+	/* The character in %al to the serial port, when that has room for it. */
+put:	push	%eax
+	mov	$0x3fd, %dx
+1:	in	%dx, %al
+	test	$0x20, %al
+	jz	1b
+	pop	%eax
+	mov	$0x3f8, %dx
+	out	%al, %dx
+	ret
+end:	xor	%eax, %eax
+	out	%al, $0xf4
+1:	hlt
+	jmp	1b
+digits:	.ascii	"0123456789abcdef"
 #endif
