@@ -461,6 +461,8 @@ static void start_job(bool foreground)
 		signal(SIGTTOU, SIG_DFL);
 		run_job();
 	}
+	/* It is a number for kill(): it must be that of a process. */
+	SHELL_ASSERT(job > 0);
 	setpgid(job, job);
 	if (foreground)
 		give_terminal_to(job);
