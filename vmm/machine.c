@@ -218,6 +218,8 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		}
 		return ret;
 	}
+	if (!strcmp(class->name, "virtio-net"))
+		return 0;
 	if (!strcmp(class->name, "serial")) {
 		args.chr = machine->serial;
 		return machine->serial ? add_device(machine, class, &args, err) : 0;

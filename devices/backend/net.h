@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include <linux/virtio_net.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +28,16 @@
 
 #include "vmm/base/err.h"
 #include "vmm/core/loop.h"
+
+/* VIRTIO 1.2, 5.1.3 and 5.1.6: younger than the kernel headers that are common. */
+#ifndef VIRTIO_NET_F_HOST_USO
+#define VIRTIO_NET_F_GUEST_USO4 54
+#define VIRTIO_NET_F_GUEST_USO6 55
+#define VIRTIO_NET_F_HOST_USO	56
+#endif
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
 
 struct net;
 
@@ -64,6 +75,7 @@ struct net_config {
 	unsigned mtu;	  /* bytes of IP packet */
 	bool restricted; /* user: nothing gets out but to forwarded ports and the resolver's refusal */
 	bool no_offloads;		    /* tap: without checksum and segmentation offloads */
+	bool no_vhost;			    /* tap: info.vhost_fds stays NULL */
 	const struct net_forward *forwards; /* user */
 	unsigned forward_count;
 };

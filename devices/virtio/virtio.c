@@ -169,6 +169,8 @@ static void start(struct virtio_dev *vdev)
 	for (unsigned i = 0; i < vdev->queue_count; i++)
 		if (vdev->queues[i].ring.ready)
 			set_doorbell(&vdev->queues[i], true);
+	if (vdev->class->start)
+		vdev->class->start(vdev);
 }
 
 static bool features_are_good(const struct virtio_dev *vdev)

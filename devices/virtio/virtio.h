@@ -44,6 +44,9 @@ struct virtio_class {
 	 */
 	void (*activate)(struct virtio_dev *vdev);
 
+	/* DRIVER_OK: queues that are ready may be worked on from now on. May be NULL. */
+	void (*start)(struct virtio_dev *vdev);
+
 	/* The driver has kicked a queue that is ready. On the loop's thread. */
 	void (*handle_queue)(struct virtio_dev *vdev, unsigned index);
 

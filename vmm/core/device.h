@@ -30,6 +30,7 @@
 struct device;
 struct chr;
 struct blk;
+struct net;
 
 /* ---- What a device asks of the machine ---- */
 
@@ -102,6 +103,8 @@ struct device_args {
 	unsigned index;	    /* of this class, from 0 */
 	struct chr *chr;    /* character backend, or NULL */
 	struct blk *blk;    /* block backend, or NULL */
+	struct net *net;    /* network backend, or NULL */
+	const uint8_t *mac; /* of the network card, 6 bytes; NULL: its driver makes one up */
 	const char *serial; /* --disk serial=, or NULL */
 	unsigned queues;    /* wanted number of queues, 0 = the device's default */
 	int64_t rtc_base_s; /* cmos: fixed start time in seconds since 1970, or -1 = host's clock */

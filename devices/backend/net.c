@@ -1,0 +1,133 @@
+/*
+ * What all network back ends share: the choice of one, and the way to its operations and to
+ * the front end. Knows nothing of files, sockets or the guest.
+ *
+ * Threads: as net.h says.
+ */
+#include "devices/backend/net.h"
+
+#include <errno.h>
+
+#include "devices/backend/net_impl.h"
+#include "vmm/base/util.h"
+
+int net_open(struct net **net, const struct net_config *config, struct loop *loop, struct err *err)
+{
+	(void)net;
+	(void)loop;
+	return err_set(err, EXIT_CODE_DEVICE, ENOTSUP,
+		"this build has no network back end of kind %d", (int)config->kind);
+}
+
+void net_close(struct net *net)
+{
+	if (net)
+		net->ops->close(net);
+}
+
+const struct net_info *net_info(const struct net *net)
+{
+	return &net->info;
+}
+
+void net_get_stats(struct net *net, struct net_stats *stats)
+{
+	net->ops->get_stats(net, stats);
+}
+
+void net_attach(struct net *net, struct net_front *front)
+{
+	ASSERT(!front || !net->front);
+	net->front = front;
+}
+
+void net_start(struct net *net)
+{
+	if (net->ops->start)
+		net->ops->start(net);
+}
+
+void net_stop(struct net *net)
+{
+	if (net->ops->stop)
+		net->ops->stop(net);
+}
+
+bool net_link_is_up(const struct net *net)
+{
+	return net->ops->link_is_up ? net->ops->link_is_up(net) : true;
+}
+
+int net_set_offloads(struct net *net, uint64_t offloads)
+{
+	ASSERT(!(offloads & ~net->info.offloads));
+	return net->ops->set_offloads ? net->ops->set_offloads(net, offloads) : 0;
+}
+
+int net_set_queues(struct net *net, unsigned pairs)
+{
+	ASSERT(pairs && pairs <= net->info.queues);
+	return net->ops->set_queues ? net->ops->set_queues(net, pairs) : 0;
+}
+
+int net_send(struct net *net, unsigned queue, const struct iovec *iov, unsigned count)
+{
+	return net->ops->send(net, queue, iov, count);
+}
+
+ssize_t net_receive(struct net *net, unsigned queue, const struct iovec *iov, unsigned count)
+{
+	return net->ops->receive(net, queue, iov, count);
+}
+
+ssize_t net_next_bytes(struct net *net, unsigned queue)
+{
+	return net->ops->next_bytes ? net->ops->next_bytes(net, queue) : -ENOTSUP;
+}
+
+/* ---- To the front end ---- */
+
+static void lock_if(pthread_mutex_t *lock)
+{
+	if (lock)
+		pthread_mutex_lock(lock);
+}
+
+static void unlock_if(pthread_mutex_t *lock)
+{
+	if (lock)
+		pthread_mutex_unlock(lock);
+}
+
+void net_tell_readable(struct net *net, unsigned queue)
+{
+	const struct net_front *front = net->front;
+
+	if (!front)
+		return;
+	lock_if(front->lock);
+	front->readable(front->opaque, queue);
+	unlock_if(front->lock);
+}
+
+void net_tell_writable(struct net *net, unsigned queue)
+{
+	const struct net_front *front = net->front;
+
+	if (!front)
+		return;
+	lock_if(front->lock);
+	front->writable(front->opaque, queue);
+	unlock_if(front->lock);
+}
+
+void net_tell_link(struct net *net, bool up)
+{
+	const struct net_front *front = net->front;
+
+	if (!front)
+		return;
+	lock_if(front->lock);
+	front->link(front->opaque, up);
+	unlock_if(front->lock);
+}

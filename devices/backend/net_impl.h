@@ -1,0 +1,36 @@
+/*
+ * What a network back end is made of; for the files net*.c only.
+ *
+ * A back end embeds struct net, fills in info, and gives operations. It calls the front end
+ * through the functions below, which take its lock; they are legal when there is none.
+ */
+#pragma once
+
+#include "devices/backend/net.h"
+
+/* Each as the function of net.h. One that is NULL does nothing, with the result said here. */
+struct net_ops {
+	void (*start)(struct net *net);
+	void (*stop)(struct net *net);
+	bool (*link_is_up)(const struct net *net);		 /* true */
+	int (*set_offloads)(struct net *net, uint64_t offloads); /* 0 */
+	int (*set_queues)(struct net *net, unsigned pairs);	 /* 0 for one pair */
+	int (*send)(struct net *net, unsigned queue, const struct iovec *iov, unsigned count);
+	ssize_t (*receive)(
+		struct net *net, unsigned queue, const struct iovec *iov, unsigned count);
+	ssize_t (*next_bytes)(struct net *net, unsigned queue); /* -ENOTSUP */
+	void (*get_stats)(struct net *net, struct net_stats *stats);
+	void (*close)(struct net *net); /* frees it */
+};
+
+struct net {
+	const struct net_ops *ops;
+	struct net_info info;
+	struct net_front *front; /* borrowed, NULL while detached */
+	struct loop *loop;	 /* borrowed */
+};
+
+/* On the loop's thread, not inside one of the operations. */
+void net_tell_readable(struct net *net, unsigned queue);
+void net_tell_writable(struct net *net, unsigned queue);
+void net_tell_link(struct net *net, bool up);
