@@ -225,6 +225,11 @@ const struct opt config_options[] = {
 		FIELD(hugepages),
 		.help = "Take the memory from the host's pool of 2 MiB pages "
 			"(/proc/sys/vm/nr_hugepages)."},
+	{.name = "no-rng",
+		.type = OPT_FLAG,
+		FIELD(no_rng),
+		.help = "No random numbers from the host. Without this the guest gets a "
+			"virtio-rng device."},
 	{.name = "rtc-base",
 		.type = OPT_CUSTOM,
 		.parse = parse_rtc_base,

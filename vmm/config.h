@@ -50,6 +50,7 @@ struct vm_config {
 	unsigned cpus;
 	bool hugepages;
 	bool no_unpack;
+	bool no_rng;
 	const char *serial; /* stdio, pty, file:PATH, unix:PATH, null, none */
 	const char
 		*debugcon;  /* the same, or NULL: port 0xe9 shares the serial console's host side */

@@ -220,6 +220,8 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 	}
 	if (!strcmp(class->name, "virtio-net"))
 		return 0;
+	if (!strcmp(class->name, "virtio-rng"))
+		return config->no_rng ? 0 : add_device(machine, class, &args, err);
 	if (!strcmp(class->name, "serial")) {
 		args.chr = machine->serial;
 		return machine->serial ? add_device(machine, class, &args, err) : 0;

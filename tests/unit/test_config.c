@@ -85,6 +85,7 @@ static void test_all_options(void **state)
 	(void)state;
 	parse_good(&line,
 		"--kernel k --initrd i --append quiet~root=/dev/vdb --disk a.img --no-unpack "
+		"--no-rng "
 		"--disk b.img,ro,serial=x~y --disk=c,ephemeral --cpus 255 -m 6G --hugepages "
 		"--rtc-base 2024-01-31T12:00:00 --name my-vm_1.0 --serial unix:/s "
 		"--debugcon file:/d --timeout 2.5 --grace 0 --no-reboot -q");
@@ -99,7 +100,7 @@ static void test_all_options(void **state)
 	assert_true(line.config.disks[2].ephemeral);
 	assert_int_equal(line.config.cpus, 255);
 	assert_true(line.config.memory_bytes == 6 * GIB);
-	assert_true(line.config.hugepages && line.config.no_unpack);
+	assert_true(line.config.hugepages && line.config.no_unpack && line.config.no_rng);
 	assert_int_equal(line.config.rtc_base_s, 1706702400);
 	assert_string_equal(line.config.name, "my-vm_1.0");
 	assert_string_equal(line.config.serial, "unix:/s");
