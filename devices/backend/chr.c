@@ -85,6 +85,29 @@ bool chr_is_terminal(const struct chr *chr)
 	return chr->has_escape;
 }
 
+bool chr_is_attached(struct chr *chr)
+{
+	bool attached;
+
+	pthread_mutex_lock(&chr->lock);
+	attached = chr->attached;
+	pthread_mutex_unlock(&chr->lock);
+	return attached;
+}
+
+bool chr_get_size(struct chr *chr, unsigned *columns, unsigned *rows)
+{
+	return chr->ops->get_size && chr->ops->get_size(chr, columns, rows);
+}
+
+void chr_drop_history(struct chr *chr)
+{
+	pthread_mutex_lock(&chr->lock);
+	free(chr->history.bytes);
+	chr->history = (struct ring){0};
+	pthread_mutex_unlock(&chr->lock);
+}
+
 void chr_get_stats(struct chr *chr, struct chr_stats *stats)
 {
 	pthread_mutex_lock(&chr->lock);
@@ -152,6 +175,17 @@ void chr_front_unlock(struct chr_front *front)
 		pthread_mutex_unlock(front->lock);
 }
 
+void chr_tell_host_changed(struct chr *chr)
+{
+	for (struct chr_front *front = chr->fronts; front; front = front->next) {
+		if (!front->host_changed)
+			continue;
+		chr_front_lock(front);
+		front->host_changed(front->opaque);
+		chr_front_unlock(front);
+	}
+}
+
 /* ---- The host side comes and goes ---- */
 
 void chr_set_input_fd(struct chr *chr, int fd)
@@ -197,12 +231,15 @@ void chr_host_attach(struct chr *chr, int in_fd, int out_fd)
 	chr->attached = true;
 	chr->blocked = false;
 	ring_clear(&chr->out);
-	first = ring_peek(&chr->history, &piece);
-	ring_put(&chr->out, piece, first);
-	ring_put(&chr->out, chr->history.bytes, ring_used(&chr->history) - first);
+	if (chr->history.bytes) {
+		first = ring_peek(&chr->history, &piece);
+		ring_put(&chr->out, piece, first);
+		ring_put(&chr->out, chr->history.bytes, ring_used(&chr->history) - first);
+	}
 	chr_output_flush(chr);
 	pthread_mutex_unlock(&chr->lock);
 	chr_set_input_fd(chr, in_fd);
+	chr_tell_host_changed(chr);
 }
 
 void chr_host_detach(struct chr *chr)
@@ -213,6 +250,7 @@ void chr_host_detach(struct chr *chr)
 	set_output_fd_locked(chr, -1);
 	pthread_mutex_unlock(&chr->lock);
 	chr_set_input_fd(chr, -1);
+	chr_tell_host_changed(chr);
 }
 
 static void run_gone(void *opaque)

@@ -56,6 +56,8 @@ struct chr_front {
 	void (*line_break)(void *opaque);
 	/* There is room for output again, after a chr_write() that took less. May be NULL. */
 	void (*room)(void *opaque);
+	/* Somebody came to the host side or left it, or its size is another. May be NULL. */
+	void (*host_changed)(void *opaque);
 	void *opaque;
 	pthread_mutex_t *lock;	/* taken round each of the above; may be NULL */
 	struct chr_front *next; /* private to chr.c */
@@ -96,6 +98,18 @@ const char *chr_name(const struct chr *chr);
 
 /* True when a person types into it and Ctrl-a is the escape key. */
 bool chr_is_terminal(const struct chr *chr);
+
+/* True while somebody is there to read: always, but for a pty or a unix socket. Any thread. */
+bool chr_is_attached(struct chr *chr);
+
+/* Its size in characters; false when it has none or does not say. Loop's thread. */
+bool chr_get_size(struct chr *chr, unsigned *columns, unsigned *rows);
+
+/*
+ * For a channel of data, which is no console: who attaches is not shown what was sent to
+ * others before. Before the loop runs.
+ */
+void chr_drop_history(struct chr *chr);
 
 void chr_get_stats(struct chr *chr, struct chr_stats *stats);
 

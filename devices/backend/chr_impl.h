@@ -38,6 +38,9 @@ struct chr_ops {
 	/* Input is wanted for the first time; may be NULL. Loop's thread. */
 	void (*input_wanted)(struct chr *chr);
 
+	/* As chr_get_size(); NULL: has no size. */
+	bool (*get_size)(struct chr *chr, unsigned *columns, unsigned *rows);
+
 	/* Closes what open made and frees the struct. The watches are removed by then. */
 	void (*close)(struct chr *chr);
 };
@@ -102,6 +105,9 @@ void chr_host_attach(struct chr *chr, int in_fd, int out_fd);
 
 /* Nobody is there any more: forgets the fds (not closed) and what was on the way. Loop's thread. */
 void chr_host_detach(struct chr *chr);
+
+/* Calls host_changed() of the front ends. Loop's thread, without the lock. */
+void chr_tell_host_changed(struct chr *chr);
 
 /* chr_output.c: sends what is pending, or forgets it. With the lock held. */
 void chr_output_init(struct chr *chr);

@@ -131,10 +131,24 @@ static void pty_close(struct chr *chr)
 	free(pty);
 }
 
+/* As whoever attached has set it. Changes after that are not told to this end. */
+static bool pty_get_size(struct chr *chr, unsigned *columns, unsigned *rows)
+{
+	struct winsize size;
+
+	if (ioctl(((struct chr_pty *)chr)->master, TIOCGWINSZ, &size) < 0 || !size.ws_col ||
+		!size.ws_row)
+		return false;
+	*columns = size.ws_col;
+	*rows = size.ws_row;
+	return true;
+}
+
 static const struct chr_ops pty_ops = {
 	.write = pty_write,
 	.read = pty_read,
 	.gone = pty_gone,
+	.get_size = pty_get_size,
 	.close = pty_close,
 };
 

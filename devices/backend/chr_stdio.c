@@ -60,6 +60,18 @@ static void handle_raw(void *opaque, bool raw)
 	chr_pause_input(opaque, !raw);
 }
 
+static bool stdio_get_size(struct chr *chr, unsigned *columns, unsigned *rows)
+{
+	return ((struct chr_stdio *)chr)->owns_terminal && term_get_size(columns, rows);
+}
+
+static void handle_size(void *opaque, unsigned columns, unsigned rows)
+{
+	(void)columns;
+	(void)rows;
+	chr_tell_host_changed(opaque);
+}
+
 static void stdio_close(struct chr *chr)
 {
 	struct chr_stdio *stdio = (struct chr_stdio *)chr;
@@ -76,6 +88,7 @@ static const struct chr_ops stdio_ops = {
 	.write = stdio_write,
 	.read = stdio_read,
 	.input_wanted = stdio_input_wanted,
+	.get_size = stdio_get_size,
 	.close = stdio_close,
 };
 
@@ -102,6 +115,7 @@ int chr_stdio_open_fds(struct chr **out, int in_fd, int out_fd, struct loop *loo
 		if (ret < 0)
 			goto fail_term;
 		term_set_raw_fn(handle_raw, chr);
+		term_set_size_fn(handle_size, chr);
 		stdio->owns_terminal = true;
 		chr->has_escape = true;
 		chr->in_paused = true;
@@ -133,6 +147,7 @@ static const struct chr_ops shared_ops = {
 	.write = stdio_write,
 	.read = stdio_read,
 	.input_wanted = stdio_input_wanted,
+	.get_size = stdio_get_size,
 	.close = shared_close,
 };
 

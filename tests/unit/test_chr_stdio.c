@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
@@ -51,6 +52,14 @@ static void line_break(void *opaque)
 	(void)opaque;
 	breaks++;
 	break_at = got_len;
+}
+
+static unsigned columns, rows; /* when they changed last */
+
+static void note_size(void *opaque)
+{
+	(void)opaque;
+	assert_true(chr_get_size(chr, &columns, &rows));
 }
 
 static struct chr_front front = {.can_take = can_take, .input = take, .line_break = line_break};
@@ -438,6 +447,23 @@ static void test_terminal_is_raw_while_it_runs(void **state)
 	close_terminal();
 }
 
+static void test_terminal_size(void **state)
+{
+	struct winsize size = {.ws_col = 132, .ws_row = 50};
+
+	(void)state;
+	open_on_terminal();
+	assert_false(chr_get_size(chr, &columns, &rows));
+	front.host_changed = note_size;
+	assert_int_equal(ioctl(master, TIOCSWINSZ, &size), 0);
+	raise(SIGWINCH);
+	while (columns != 132)
+		assert_true(loop_run_once(loop, 1000));
+	assert_int_equal(rows, 50);
+	front.host_changed = NULL;
+	close_terminal();
+}
+
 static void test_terminal_escape_keys(void **state)
 {
 	(void)state;
@@ -519,6 +545,7 @@ int main(void)
 		TEST(one_stdio_per_process),
 		TEST(terminal_that_can_not_be_reopened),
 		TEST(terminal_is_raw_while_it_runs),
+		TEST(terminal_size),
 		TEST(terminal_escape_keys),
 		TEST(quit_works_while_the_guest_reads_nothing),
 		TEST(bare_line_feeds_until_the_guest_sends_its_own),

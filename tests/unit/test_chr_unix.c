@@ -50,7 +50,16 @@ static void room(void *opaque)
 	rooms++;
 }
 
-static struct chr_front front = {.can_take = can_take, .input = take, .room = room};
+static char seen[20]; /* '1' for each time somebody was there after a change, else '0' */
+
+static void note_host(void *opaque)
+{
+	(void)opaque;
+	strcat(seen, chr_is_attached(chr) ? "1" : "0");
+}
+
+static struct chr_front front = {
+	.can_take = can_take, .input = take, .room = room, .host_changed = note_host};
 
 static int setup(void **state)
 {
@@ -62,6 +71,7 @@ static int setup(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	got_len = 0;
 	rooms = 0;
+	seen[0] = 0;
 	assert_int_equal(loop_create(&loop, NULL), 0);
 	assert_int_equal(chr_open(&chr, spec, loop, NULL), 0);
 	assert_int_equal(chr_attach(chr, &front, NULL), 0);
@@ -164,6 +174,47 @@ static void test_who_comes_sees_what_was(void **state)
 	put("meanwhile\n");
 	fd = join();
 	expect(fd, "booting\nready\nmore\nmeanwhile\n");
+	close(fd);
+}
+
+static void test_coming_and_going_is_told(void **state)
+{
+	unsigned columns, rows;
+	int fd;
+
+	(void)state;
+	assert_false(chr_is_attached(chr));
+	fd = join();
+	assert_string_equal(seen, "1");
+	assert_false(chr_get_size(chr, &columns, &rows));
+	close(fd);
+	run();
+	assert_string_equal(seen, "10");
+	fd = join();
+	assert_string_equal(seen, "101");
+	close(fd);
+	/* Found by a write that fails. */
+	put("anybody?\n");
+	run();
+	assert_string_equal(seen, "1010");
+}
+
+static void test_channel_shows_nothing_old(void **state)
+{
+	int fd;
+
+	(void)state;
+	put("for nobody\n");
+	chr_drop_history(chr);
+	put("for nobody either\n");
+	fd = join();
+	put("for him\n");
+	expect(fd, "for him\n");
+	close(fd);
+	run();
+	fd = join();
+	put("for her\n");
+	expect(fd, "for her\n");
 	close(fd);
 }
 
@@ -349,6 +400,8 @@ int main(void)
 		TEST(socket_is_private),
 		TEST(client_reads_and_types),
 		TEST(who_comes_sees_what_was),
+		TEST(coming_and_going_is_told),
+		TEST(channel_shows_nothing_old),
 		TEST(history_keeps_the_end),
 		TEST(second_client_is_turned_away),
 		TEST(client_that_does_not_read_holds_output),
