@@ -526,7 +526,7 @@ static int serial_create(struct device **device, const struct device_args *args,
 	device_init(&serial->dev, &serial_class, args);
 	serial->chr = args->chr;
 	serial->front = (struct chr_front){
-		.can_take = can_take,
+		.can_take = args->no_input ? NULL : can_take,
 		.input = handle_input,
 		.line_break = handle_break,
 		.room = handle_room,

@@ -353,6 +353,34 @@ void virtio_take_requests(struct virtio_dev *vdev, unsigned index,
 	} while (is_live(vdev) && virtq_enable_kicks(&queue->ring));
 }
 
+struct virtq_req *virtio_pop(struct virtio_dev *vdev, unsigned index)
+{
+	struct virtq *ring = &vdev->queues[index].ring;
+	struct virtq_req *req;
+
+	if (!ring->ready || !is_live(vdev))
+		return NULL;
+	do {
+		int ret = virtq_pop(ring, &req);
+
+		if (ret > 0) {
+			vdev->stats.requests++;
+			return req;
+		}
+		if (ret < 0) {
+			virtio_break(vdev, ring->broken);
+			return NULL;
+		}
+	} while (virtq_enable_kicks(ring));
+	return NULL;
+}
+
+void virtio_kick_self(struct virtio_dev *vdev, unsigned index)
+{
+	/* Fails only when 2^64 - 2 kicks wait. */
+	(void)eventfd_write(vdev->queues[index].kick_fd, 1);
+}
+
 void virtio_push(struct virtio_dev *vdev, unsigned index, struct virtq_req *req, uint32_t written)
 {
 	virtq_push(&vdev->queues[index].ring, req, written);

@@ -155,6 +155,15 @@ bool virtio_has_feature(const struct virtio_dev *vdev, unsigned bit);
 void virtio_take_requests(struct virtio_dev *vdev, unsigned index,
 	void (*fn)(struct virtio_dev *vdev, unsigned index, struct virtq_req *req));
 
+/*
+ * Takes one request, for a class that keeps some for later: NULL when there is none, and then the
+ * driver kicks with the next. Legal in any state. Loop's thread. Kicks may come meanwhile.
+ */
+struct virtq_req *virtio_pop(struct virtio_dev *vdev, unsigned index);
+
+/* As if the driver had kicked: handle_queue() is called again, after the loop's other work. */
+void virtio_kick_self(struct virtio_dev *vdev, unsigned index);
+
 /* Gives a request back; `written` as in virtq_push(). virtio_notify() tells the driver. */
 void virtio_push(struct virtio_dev *vdev, unsigned index, struct virtq_req *req, uint32_t written);
 

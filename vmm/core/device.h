@@ -97,18 +97,28 @@ enum {
 
 /* ---- Classes and devices ---- */
 
+/* A port of a virtio console. */
+struct device_port {
+	const char *name; /* NULL: the console hvc0, which is the first port or not there */
+	struct chr *chr;  /* never NULL */
+	bool no_input;	  /* another device has the input of `chr` */
+};
+
 /* What the machine's builder hands to create(). All pointers are borrowed and outlive the device. */
 struct device_args {
 	const char *name;   /* "serial0", "disk1": in messages and statistics */
 	unsigned index;	    /* of this class, from 0 */
 	struct chr *chr;    /* character backend, or NULL */
+	bool no_input;	    /* another device has the input of `chr` */
 	struct blk *blk;    /* block backend, or NULL */
 	struct net *net;    /* network backend, or NULL */
 	const uint8_t *mac; /* of the network card, 6 bytes; NULL: its driver makes one up */
 	const char *serial; /* --disk serial=, or NULL */
 	unsigned queues;    /* wanted number of queues, 0 = the device's default */
 	int64_t rtc_base_s; /* cmos: fixed start time in seconds since 1970, or -1 = host's clock */
-	const struct device *peer; /* a device that this one belongs to, or NULL */
+	const struct device *peer;	 /* a device that this one belongs to, or NULL */
+	const struct device_port *ports; /* of a virtio console */
+	unsigned port_count;
 };
 
 struct device_class {
