@@ -13,10 +13,13 @@
 
 int net_open(struct net **net, const struct net_config *config, struct loop *loop, struct err *err)
 {
-	(void)net;
-	(void)loop;
-	return err_set(err, EXIT_CODE_DEVICE, ENOTSUP,
-		"this build has no network back end of kind %d", (int)config->kind);
+	switch (config->kind) {
+	case NET_USER:
+		return net_user_open(net, config, loop, err);
+	default:
+		return err_set(err, EXIT_CODE_DEVICE, ENOTSUP,
+			"this build has no network back end of kind %d", (int)config->kind);
+	}
 }
 
 void net_close(struct net *net)

@@ -74,8 +74,10 @@ struct net_config {
 	unsigned queues;  /* tap: pairs of queues, 1 to NET_QUEUES_MAX; others have one */
 	unsigned mtu;	  /* bytes of IP packet */
 	bool restricted; /* user: nothing gets out but to forwarded ports and the resolver's refusal */
-	bool no_offloads;		    /* tap: without checksum and segmentation offloads */
-	bool no_vhost;			    /* tap: info.vhost_fds stays NULL */
+	bool needed; /* user: without its library fail here, not when the guest's driver is ready */
+	uint8_t mac[NET_MAC_BYTES]; /* user: the card's; ports forwarded over IPv6 lead to it */
+	bool no_offloads;	    /* tap: without checksum and segmentation offloads */
+	bool no_vhost;		    /* tap: info.vhost_fds stays NULL */
 	const struct net_forward *forwards; /* user */
 	unsigned forward_count;
 };

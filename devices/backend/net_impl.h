@@ -34,3 +34,7 @@ struct net {
 void net_tell_readable(struct net *net, unsigned queue);
 void net_tell_writable(struct net *net, unsigned queue);
 void net_tell_link(struct net *net, bool up);
+
+/* The implementations' open functions, as net_open(). */
+int net_user_open(
+	struct net **net, const struct net_config *config, struct loop *loop, struct err *err);
