@@ -243,6 +243,25 @@ const struct opt config_options[] = {
 		.value = "NAME",
 		.help = "A name for the machine, for people and logs. Default: vmm."},
 
+	{.name = "net",
+		.type = OPT_CUSTOM,
+		.repeats = true,
+		.parse = config_parse_net,
+		.keys = config_net_keys,
+		.value = "user|tap=IFNAME|fd=N|socket=PATH|none[,KEY...]",
+		.choices = "user none tap= fd= socket=",
+		.group = "Network",
+		.help = "A network card and its host side; up to 8. Default: one, user."},
+	{.name = "publish",
+		.letter = 'p',
+		.type = OPT_CUSTOM,
+		.repeats = true,
+		.parse = config_parse_publish,
+		.value = "[HOSTIP:]HOSTPORT:GUESTPORT[/udp]",
+		.help = "Forward a port of this host to the guest, through the first user network: "
+			"-p 2222:22. HOSTIP is 127.0.0.1 unless it is said, so that only this host "
+			"can connect; 0.0.0.0 opens the port to others."},
+
 	{.name = "serial",
 		.type = OPT_CUSTOM,
 		.parse = parse_console,
@@ -355,7 +374,7 @@ static int check_together(struct vm_config *config, struct err *err)
 	if (config->debugcon && !strcmp(config->debugcon, config->serial) &&
 		strcmp(config->serial, "pty") != 0 && strcmp(config->serial, "none") != 0)
 		config->debugcon = NULL;
-	return 0;
+	return config_check_net(config, err);
 }
 
 int config_parse(int argc, char *const *argv, struct vm_config *config, struct err *err)
@@ -383,6 +402,7 @@ void config_finish(struct vm_config *config)
 	for (unsigned i = 0; i < config->disk_count; i++)
 		free(config->disks[i].text);
 	config->disk_count = 0;
+	config_finish_net(config);
 }
 
 int config_check_memory(const struct vm_config *config, uint64_t host_bytes, struct err *err)

@@ -9,16 +9,19 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "devices/backend/net.h"
 #include "vmm/base/err.h"
 #include "vmm/base/opts.h"
 #include "vmm/base/util.h"
 
 enum {
 	CONFIG_DISKS_MAX = 26, /* vda to vdz */
+	CONFIG_NICS_MAX = 8,
 	CONFIG_CPUS_MAX = 255, /* as many as have an APIC id of one byte */
 	CONFIG_CPUS_DEFAULT = 4,
 	CONFIG_SECONDS_MAX = 30 * 24 * 3600,
@@ -39,6 +42,20 @@ struct disk_config {
 	char *text;	    /* owned: the words above lie in it */
 };
 
+#define CONFIG_NO_FD UINT_MAX
+
+struct nic_config {
+	enum net_kind kind;
+	const char *type, *tap, *socket; /* one of these, or fd, says what it is */
+	unsigned fd;			 /* CONFIG_NO_FD: none */
+	unsigned queues;
+	unsigned mtu; /* 0: the host side's own */
+	bool restricted, offload, vhost;
+	const char *mac_text; /* NULL: made from the machine's name */
+	uint8_t mac[NET_MAC_BYTES];
+	char *text; /* owned: the words above lie in it; NULL for the default */
+};
+
 struct vm_config {
 	const char *name;
 	const char *kernel; /* never NULL after config_parse() */
@@ -46,6 +63,11 @@ struct vm_config {
 	const char *append; /* words for the kernel's command line, or NULL */
 	struct disk_config disks[CONFIG_DISKS_MAX];
 	unsigned disk_count;
+	struct nic_config nics[CONFIG_NICS_MAX];
+	unsigned nic_count;
+	bool net_is_default;			       /* nobody asked for the one there is */
+	struct net_forward forwards[NET_FORWARDS_MAX]; /* to the first user network */
+	unsigned forward_count;
 	uint64_t memory_bytes; /* a multiple of 1 MiB, of 2 MiB with hugepages */
 	unsigned cpus;
 	bool hugepages;
@@ -69,6 +91,17 @@ extern const struct opt config_options[];
 
 /* The keys of --disk, ended by a zero entry. */
 extern const struct opt config_disk_keys[];
+
+/*
+ * config_net.c: --net and -p, their check once all is known, what to free, and the MAC
+ * of a card: as given, else a hash of the machine's name and the card's number.
+ */
+extern const struct opt config_net_keys[];
+int config_parse_net(void *target, const struct opt *opt, const char *text, struct err *err);
+int config_parse_publish(void *target, const struct opt *opt, const char *text, struct err *err);
+int config_check_net(struct vm_config *config, struct err *err);
+void config_finish_net(struct vm_config *config);
+void config_net_mac(const struct vm_config *config, unsigned index, uint8_t *mac);
 
 /*
  * Fills `config` from the words argv[0] to argv[argc - 1] (without the program's name; all
