@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "vmm/base/log.h"
+#include "vmm/runtime_dir.h"
 #include "vmm/verbs.h"
 
 /* ---- --disk ---- */
@@ -114,16 +115,14 @@ static int parse_console(void *target, const struct opt *opt, const char *text, 
 static int parse_name(void *target, const struct opt *opt, const char *text, struct err *err)
 {
 	struct vm_config *config = target;
-	size_t len = strspn(text,
-		"abcdefghijklmnopqrstuvwxyz"
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
 	(void)opt;
-	if (text[len] || len > CONFIG_NAME_MAX || text[0] == '.' || text[0] == '-')
+	if (!runtime_name_is_legal(text))
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"--name: '%.70s' is no name: it can have up to %d letters, digits, '.', "
 			"'_' and '-', and begins with none of '.' and '-'",
-			text, CONFIG_NAME_MAX);
+			text, RUNTIME_NAME_MAX);
+	config->has_name = true;
 	config->name = text;
 	return 0;
 }
@@ -241,7 +240,8 @@ const struct opt config_options[] = {
 		.type = OPT_CUSTOM,
 		.parse = parse_name,
 		.value = "NAME",
-		.help = "A name for the machine, for people and logs. Default: vmm."},
+		.help = "The machine's name, by which vmm list, vmm stop and others find it. "
+			"Default: the first of vmm, vmm2, vmm3 and so on that is not running."},
 
 	{.name = "net",
 		.type = OPT_CUSTOM,

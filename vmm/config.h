@@ -26,7 +26,6 @@ enum {
 	CONFIG_CPUS_DEFAULT = 4,
 	CONFIG_SECONDS_MAX = 30 * 24 * 3600,
 	CONFIG_GRACE_DEFAULT_MS = 30000,
-	CONFIG_NAME_MAX = 63,
 	CONFIG_DISK_SERIAL_MAX = 20, /* VIRTIO_BLK_ID_BYTES */
 };
 
@@ -57,7 +56,8 @@ struct nic_config {
 };
 
 struct vm_config {
-	const char *name;
+	const char *name;   /* while it runs: the one that others find it under */
+	bool has_name;	    /* --name was given; else another may be chosen (see vm.h) */
 	const char *kernel; /* never NULL after config_parse() */
 	const char *initrd; /* or NULL */
 	const char *append; /* words for the kernel's command line, or NULL */

@@ -373,6 +373,20 @@ void machine_halt(struct machine *machine)
 		vcpu_destroy(machine->vcpus[--machine->vcpu_count]);
 }
 
+void machine_pause(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		vcpu_request_pause(machine->vcpus[i]);
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		vcpu_wait_paused(machine->vcpus[i]);
+}
+
+void machine_resume(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		vcpu_resume(machine->vcpus[i]);
+}
+
 int machine_reset(struct machine *machine, struct err *err)
 {
 	ASSERT(!machine->vcpu_count);

@@ -76,6 +76,10 @@ int machine_start(struct machine *machine, struct err *err);
 /* Stops and frees the vCPUs; the devices stand still but for what their host side does. */
 void machine_halt(struct machine *machine);
 
+/* All processors stand still, with their accesses complete; and go on from there. */
+void machine_pause(struct machine *machine);
+void machine_resume(struct machine *machine);
+
 /* After machine_halt(): everything as after machine_init(), with fresh memory. */
 int machine_reset(struct machine *machine, struct err *err);
 

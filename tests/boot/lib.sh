@@ -40,6 +40,8 @@ patience_s=${BOOT_TEST_PATIENCE_S:-120}
 prompt='^guest:[^ ]*# '
 
 work=$(mktemp -d)
+# Our machines are found by their names here, and nobody else's.
+export XDG_RUNTIME_DIR=$work
 all_pids=()
 guest='' console='' errors='' status='' matched='' unmatched=''
 guest_count=0 bad_count=0

@@ -9,6 +9,7 @@
 #include "vmm/base/err.h"
 #include "vmm/base/log.h"
 #include "vmm/config.h"
+#include "vmm/runtime_dir.h"
 
 enum {
 	WORDS_MAX = 64
@@ -63,7 +64,7 @@ static void check_config(const struct vm_config *config)
 		ASSERT(*disk->path && !(disk->read_only && disk->ephemeral));
 		ASSERT(!disk->serial || strlen(disk->serial) <= CONFIG_DISK_SERIAL_MAX);
 	}
-	ASSERT(strlen(config->name) <= CONFIG_NAME_MAX);
+	ASSERT(strlen(config->name) <= RUNTIME_NAME_MAX);
 	check_net(config);
 }
 
