@@ -224,6 +224,20 @@ const struct opt config_options[] = {
 		FIELD(hugepages),
 		.help = "Take the memory from the host's pool of 2 MiB pages "
 			"(/proc/sys/vm/nr_hugepages)."},
+	{.name = "balloon",
+		.type = OPT_SIZE,
+		FIELD(balloon_keep_bytes),
+		.min = CONFIG_MEMORY_MIN,
+		.max = CONFIG_MEMORY_MAX,
+		.step = MIB,
+		.value = "SIZE",
+		.help = "How much of its memory the guest keeps at first; the rest it gives back "
+			"to the host. Default: all of it."},
+	{.name = "no-balloon",
+		.type = OPT_FLAG,
+		FIELD(no_balloon),
+		.help = "No memory goes back to the host. Without this what the guest frees does, "
+			"by a virtio-balloon device."},
 	{.name = "no-rng",
 		.type = OPT_FLAG,
 		FIELD(no_rng),
@@ -367,6 +381,8 @@ static int check_together(struct vm_config *config, struct err *err)
 	if (config->hugepages && config->memory_bytes % (2 * MIB))
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"with --hugepages the --memory has to be a multiple of 2M");
+	if (config_check_balloon(config, err) < 0)
+		return -EINVAL;
 	if (config->quiet && config->verbose)
 		return err_set(
 			err, EXIT_CODE_USAGE, EINVAL, "--quiet and --verbose exclude each other");

@@ -73,7 +73,9 @@ struct vm_config {
 	bool hugepages;
 	bool no_unpack;
 	bool no_rng;
-	const char *serial; /* stdio, pty, file:PATH, unix:PATH, null, none */
+	bool no_balloon;
+	uint64_t balloon_keep_bytes; /* what the balloon leaves to the guest at first, 0: all */
+	const char *serial;	     /* stdio, pty, file:PATH, unix:PATH, null, none */
 	const char
 		*debugcon;  /* the same, or NULL: port 0xe9 shares the serial console's host side */
 	int64_t rtc_base_s; /* seconds since 1970 at which the guest's clock starts, -1: now */
@@ -110,6 +112,9 @@ void config_net_mac(const struct vm_config *config, unsigned index, uint8_t *mac
  */
 int config_parse(int argc, char *const *argv, struct vm_config *config, struct err *err);
 void config_finish(struct vm_config *config);
+
+/* What config_parse() checks of --balloon together with other options. */
+int config_check_balloon(const struct vm_config *config, struct err *err);
 
 /*
  * Refuses memory that a host with `host_bytes` of RAM and swap can't give even to a guest

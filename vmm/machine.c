@@ -232,6 +232,11 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		}
 		return ret;
 	}
+	if (!strcmp(class->name, "virtio-balloon")) {
+		if (config->balloon_keep_bytes)
+			args.balloon_bytes = config->memory_bytes - config->balloon_keep_bytes;
+		return config->no_balloon ? 0 : add_device(machine, class, &args, err);
+	}
 	if (!strcmp(class->name, "serial")) {
 		args.chr = machine->serial;
 		return machine->serial ? add_device(machine, class, &args, err) : 0;
