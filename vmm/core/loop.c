@@ -25,6 +25,9 @@ struct loop {
 	int stop_value;
 };
 
+/* The loop whose turn this thread is in: it looks at its lists again before it waits. */
+static _Thread_local const struct loop *turning;
+
 int loop_create(struct loop **out, struct err *err)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
@@ -68,6 +71,8 @@ static void wake(struct loop *loop)
 {
 	uint64_t one = 1;
 
+	if (turning == loop)
+		return;
 	/* Fails only when the counter is full: then the loop is about to wake anyway. */
 	if (write(loop->wake_fd, &one, sizeof(one)) < 0)
 		return;
@@ -366,7 +371,9 @@ bool loop_run_once(struct loop *loop, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_PER_WAIT];
 	int n = epoll_wait(loop->epoll_fd, events, EVENTS_PER_WAIT, wait_ms(loop, timeout_ms));
+	const struct loop *outer = turning;
 
+	turning = loop;
 	for (int i = 0; i < n && !is_stopped(loop); i++) {
 		if (events[i].data.ptr) {
 			run_watch(loop, events[i].data.ptr, events[i].events);
@@ -382,6 +389,7 @@ bool loop_run_once(struct loop *loop, int timeout_ms)
 		run_tasks(loop);
 	if (!is_stopped(loop))
 		run_timers(loop);
+	turning = outer;
 	return !is_stopped(loop);
 }
 
