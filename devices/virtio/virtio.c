@@ -98,7 +98,6 @@ static void disable_queue(struct virtio_queue *queue)
 	set_doorbell(queue, false);
 	virtq_disable(&queue->ring);
 	queue->pushed = false;
-	queue->kicked_early = false;
 }
 
 static void enable_queue(struct virtio_dev *vdev, struct virtio_queue *queue)
@@ -140,11 +139,6 @@ void virtio_kick(struct virtio_dev *vdev, uint32_t index)
 {
 	struct virtio_queue *queue = virtio_find_queue(vdev, index);
 
-	/* Against 3.1.1, but Linux's balloon driver does it: looked at with DRIVER_OK. */
-	if (queue && queue->ring.ready && !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK)) {
-		queue->kicked_early = true;
-		return;
-	}
 	if (!queue || !queue->ring.ready || !is_live(vdev)) {
 		device_guest_error(
 			&vdev->dev, "kick of queue %u in status 0x%x", index, vdev->status);
@@ -172,15 +166,9 @@ static void handle_kick(void *opaque, uint32_t events)
 static void start(struct virtio_dev *vdev)
 {
 	vdev->status |= VIRTIO_CONFIG_S_DRIVER_OK;
-	for (unsigned i = 0; i < vdev->queue_count; i++) {
-		struct virtio_queue *queue = &vdev->queues[i];
-
-		if (queue->ring.ready)
-			set_doorbell(queue, true);
-		if (queue->kicked_early)
-			(void)eventfd_write(queue->kick_fd, 1);
-		queue->kicked_early = false;
-	}
+	for (unsigned i = 0; i < vdev->queue_count; i++)
+		if (vdev->queues[i].ring.ready)
+			set_doorbell(&vdev->queues[i], true);
 	if (vdev->class->start)
 		vdev->class->start(vdev);
 }
@@ -325,6 +313,40 @@ void virtio_config_changed(struct virtio_dev *vdev)
 
 /* ---- Requests ---- */
 
+bool virtio_can_work(const struct virtio_dev *vdev, unsigned index)
+{
+	return vdev->queues[index].ring.ready && is_live(vdev);
+}
+
+bool virtio_take(struct virtio_dev *vdev, unsigned index, struct virtq_req **req)
+{
+	struct virtq *ring = &vdev->queues[index].ring;
+	int ret = virtq_pop(ring, req);
+
+	if (ret < 0)
+		virtio_break(vdev, ring->broken);
+	if (ret <= 0)
+		return false;
+	vdev->stats.requests++;
+	return true;
+}
+
+void virtio_untake(struct virtio_dev *vdev, unsigned index, struct virtq_req *req)
+{
+	virtq_unpop(&vdev->queues[index].ring, req);
+	vdev->stats.requests--;
+}
+
+void virtio_disable_kicks(struct virtio_dev *vdev, unsigned index)
+{
+	virtq_disable_kicks(&vdev->queues[index].ring);
+}
+
+bool virtio_enable_kicks(struct virtio_dev *vdev, unsigned index)
+{
+	return virtq_enable_kicks(&vdev->queues[index].ring);
+}
+
 /* True when the budget is used up and more may wait. */
 static bool take_some(struct virtio_dev *vdev, struct virtio_queue *queue, unsigned *budget,
 	void (*fn)(struct virtio_dev *vdev, unsigned index, struct virtq_req *req))
@@ -332,17 +354,11 @@ static bool take_some(struct virtio_dev *vdev, struct virtio_queue *queue, unsig
 	struct virtq_req *req;
 
 	for (;;) {
-		int ret;
-
 		if (!*budget)
 			return true;
-		ret = virtq_pop(&queue->ring, &req);
-		if (ret < 0)
-			virtio_break(vdev, queue->ring.broken);
-		if (ret <= 0)
+		if (!virtio_take(vdev, queue->index, &req))
 			return false;
 		(*budget)--;
-		vdev->stats.requests++;
 		fn(vdev, queue->index, req);
 		/* The class may have found the driver at fault. */
 		if (!is_live(vdev))
@@ -367,23 +383,14 @@ void virtio_take_requests(struct virtio_dev *vdev, unsigned index,
 
 struct virtq_req *virtio_pop(struct virtio_dev *vdev, unsigned index)
 {
-	struct virtq *ring = &vdev->queues[index].ring;
 	struct virtq_req *req;
 
-	if (!ring->ready || !is_live(vdev))
-		return NULL;
-	do {
-		int ret = virtq_pop(ring, &req);
-
-		if (ret > 0) {
-			vdev->stats.requests++;
+	while (virtio_can_work(vdev, index)) {
+		if (virtio_take(vdev, index, &req))
 			return req;
-		}
-		if (ret < 0) {
-			virtio_break(vdev, ring->broken);
+		if (!virtio_can_work(vdev, index) || !virtio_enable_kicks(vdev, index))
 			return NULL;
-		}
-	} while (virtq_enable_kicks(ring));
+	}
 	return NULL;
 }
 
@@ -397,6 +404,17 @@ void virtio_push(struct virtio_dev *vdev, unsigned index, struct virtq_req *req,
 {
 	virtq_push(&vdev->queues[index].ring, req, written);
 	vdev->queues[index].pushed = true;
+}
+
+void virtio_fill(struct virtio_dev *vdev, unsigned index, struct virtq_req *req, uint32_t written)
+{
+	virtq_fill(&vdev->queues[index].ring, req, written);
+	vdev->queues[index].pushed = true;
+}
+
+void virtio_publish(struct virtio_dev *vdev, unsigned index)
+{
+	virtq_publish(&vdev->queues[index].ring);
 }
 
 void virtio_forget(struct virtio_dev *vdev, unsigned index, struct virtq_req *req)

@@ -53,7 +53,7 @@ struct virtio_class {
 	/*
 	 * Ends all requests in flight. With `abort` the queues are about to vanish: each request is
 	 * taken back as fast as possible with virtio_forget(); else each is finished and
-	 * pushed. May be NULL if none outlives handle_queue().
+	 * pushed, or put back untouched. May be NULL if none outlives handle_queue().
 	 */
 	void (*drain)(struct virtio_dev *vdev, bool abort);
 
@@ -92,7 +92,6 @@ struct virtio_queue {
 	struct loop_fd watch;
 	bool pushed; /* since the last virtio_notify() */
 	bool has_doorbell;
-	bool kicked_early; /* before DRIVER_OK */
 };
 
 /* Since the device was made. Read with the device's lock held. */
@@ -167,6 +166,24 @@ void virtio_kick_self(struct virtio_dev *vdev, unsigned index);
 
 /* Gives a request back; `written` as in virtq_push(). virtio_notify() tells the driver. */
 void virtio_push(struct virtio_dev *vdev, unsigned index, struct virtq_req *req, uint32_t written);
+
+/*
+ * For classes that keep requests for later or take them one by one. Only while the device is
+ * live and the queue ready: virtio_can_work() says both.
+ */
+bool virtio_can_work(const struct virtio_dev *vdev, unsigned index);
+
+/* False: none is there, or the ring is broken and the device asks for a reset. */
+bool virtio_take(struct virtio_dev *vdev, unsigned index, struct virtq_req **req);
+
+/* As virtq_unpop(), virtq_disable_kicks() and virtq_enable_kicks(). */
+void virtio_untake(struct virtio_dev *vdev, unsigned index, struct virtq_req *req);
+void virtio_disable_kicks(struct virtio_dev *vdev, unsigned index);
+bool virtio_enable_kicks(struct virtio_dev *vdev, unsigned index);
+
+/* virtio_push() in two steps, see virtq_fill(). */
+void virtio_fill(struct virtio_dev *vdev, unsigned index, struct virtq_req *req, uint32_t written);
+void virtio_publish(struct virtio_dev *vdev, unsigned index);
 
 /* In drain() with abort: the request ends without a trace in guest memory. */
 void virtio_forget(struct virtio_dev *vdev, unsigned index, struct virtq_req *req);

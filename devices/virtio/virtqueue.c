@@ -275,6 +275,7 @@ int virtq_pop(struct virtq *queue, struct virtq_req **req)
 			load_word(&queue->avail[RING + queue->last_avail % queue->size]), req);
 	if (queue->broken)
 		return -EPROTO;
+	(*req)->position = queue->last_avail;
 	queue->last_avail++;
 	queue->in_flight++;
 	return 1;
@@ -289,7 +290,15 @@ void virtq_forget(struct virtq *queue, struct virtq_req *req)
 	queue->in_flight--;
 }
 
-void virtq_push(struct virtq *queue, struct virtq_req *req, uint32_t written)
+void virtq_unpop(struct virtq *queue, struct virtq_req *req)
+{
+	/* Ours alone: the guest's rings have no say in it. */
+	ASSERT(req->position == (uint16_t)(queue->last_avail - 1));
+	virtq_forget(queue, req);
+	queue->last_avail--;
+}
+
+void virtq_fill(struct virtq *queue, struct virtq_req *req, uint32_t written)
 {
 	uint16_t *entry = queue->used + RING + queue->next_used % queue->size * USED_WORDS;
 	struct vring_used_elem elem = {.id = req->head, .len = written};
@@ -297,8 +306,18 @@ void virtq_push(struct virtq *queue, struct virtq_req *req, uint32_t written)
 	virtq_forget(queue, req);
 	memcpy(entry, &elem, sizeof(elem));
 	queue->next_used++;
-	/* Pairs with the driver's read barrier after it reads idx: entry and data are there. */
+}
+
+void virtq_publish(struct virtq *queue)
+{
+	/* Pairs with the driver's read barrier after it reads idx: entries and data are there. */
 	__atomic_store_n(&queue->used[IDX], queue->next_used, __ATOMIC_RELEASE);
+}
+
+void virtq_push(struct virtq *queue, struct virtq_req *req, uint32_t written)
+{
+	virtq_fill(queue, req, written);
+	virtq_publish(queue);
 }
 
 bool virtq_should_notify(struct virtq *queue)

@@ -37,7 +37,8 @@ struct virtq_req {
 	unsigned readable_count, writable_count;
 	uint64_t readable_bytes, writable_bytes;
 
-	uint16_t head; /* private to virtqueue.c */
+	uint16_t head;	   /* private to virtqueue.c */
+	uint16_t position; /* in the available ring, counted without end */
 	bool busy;
 };
 
@@ -96,10 +97,23 @@ void virtq_disable(struct virtq *queue);
 int virtq_pop(struct virtq *queue, struct virtq_req **req);
 
 /*
+ * Takes a request back into the ring, as if it had not been popped: the one that was popped last
+ * of those not taken back yet. What the driver has there by then is looked at anew.
+ */
+void virtq_unpop(struct virtq *queue, struct virtq_req *req);
+
+/*
  * Gives a request back. `written` counts the bytes that were surely written from the
  * first writable one on. The driver sees it at once, but is not interrupted.
  */
 void virtq_push(struct virtq *queue, struct virtq_req *req, uint32_t written);
+
+/*
+ * The same in two steps, for requests that the driver must see together: what has been
+ * filled in is the driver's with virtq_publish().
+ */
+void virtq_fill(struct virtq *queue, struct virtq_req *req, uint32_t written);
+void virtq_publish(struct virtq *queue);
 
 /* Ends a request without a trace in the rings, which are about to be disabled. */
 void virtq_forget(struct virtq *queue, struct virtq_req *req);

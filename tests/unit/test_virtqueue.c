@@ -558,6 +558,90 @@ static void test_requests_can_be_trimmed(void **state)
 	virtq_push(&f->queue, req, 0);
 }
 
+/* ---- Back into the ring, and given back together ---- */
+
+static void test_unpopped_requests_come_again(void **state)
+{
+	struct fixture *f = *state;
+	const struct fake_buffer buffer = {f->data, 16, true};
+	struct virtq_req *reqs[3];
+	unsigned heads[3];
+
+	enable(f, 0);
+	/* Often enough for all indices to wrap. */
+	for (unsigned round = 0; round < 30000; round++) {
+		for (unsigned i = 0; i < 3; i++)
+			heads[i] = fake_vq_add(&f->driver, 0, &buffer, 1, 0);
+		for (unsigned i = 0; i < 3; i++)
+			reqs[i] = pop(f);
+		for (unsigned i = 3; i-- > 1;)
+			virtq_unpop(&f->queue, reqs[i]);
+		assert_int_equal(f->queue.in_flight, 1);
+		for (unsigned i = 1; i < 3; i++) {
+			reqs[i] = pop(f);
+			assert_int_equal(reqs[i]->head, heads[i]);
+			assert_int_equal(reqs[i]->writable_bytes, 16);
+		}
+		for (unsigned i = 0; i < 3; i++) {
+			uint32_t len;
+
+			virtq_push(&f->queue, reqs[i], 1);
+			assert_true(fake_vq_take(&f->driver, 0, &heads[i], &len));
+		}
+	}
+	assert_null(f->queue.broken);
+}
+
+/* The guest may have changed it meanwhile: what counts is there now, checked as ever. */
+static void test_unpopped_request_is_checked_anew(void **state)
+{
+	struct fixture *f = *state;
+	const struct fake_buffer buffer = {f->data, 16, true};
+	struct virtq_req *req = NULL;
+	unsigned head;
+
+	enable(f, 0);
+	head = fake_vq_add(&f->driver, 0, &buffer, 1, 0);
+	req = pop(f);
+	virtq_unpop(&f->queue, req);
+	f->vq->desc[head].len = 32;
+	req = pop(f);
+	assert_int_equal(req->writable_bytes, 32);
+	virtq_unpop(&f->queue, req);
+	assert_true(virtq_enable_kicks(&f->queue));
+	virtq_disable(&f->queue);
+	enable(f, 0);
+	f->vq->avail[AVAIL_WORDS] = SIZE;
+	req = NULL;
+	expect_broken(f);
+}
+
+static void test_filled_requests_are_seen_together(void **state)
+{
+	struct fixture *f = *state;
+	const struct fake_buffer buffer = {f->data, 16, true};
+	struct virtq_req *reqs[3];
+
+	enable(f, 0);
+	for (unsigned i = 0; i < 3; i++)
+		fake_vq_add(&f->driver, 0, &buffer, 1, 0);
+	for (unsigned i = 0; i < 3; i++)
+		reqs[i] = pop(f);
+	for (unsigned i = 0; i < 3; i++) {
+		virtq_fill(&f->queue, reqs[i], 10 + i);
+		assert_int_equal(fake_vq_used_count(f->vq), 0);
+	}
+	assert_int_equal(f->queue.in_flight, 0);
+	virtq_publish(&f->queue);
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned head;
+		uint32_t len;
+
+		assert_true(fake_vq_take(&f->driver, 0, &head, &len));
+		assert_int_equal(len, 10 + i);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -583,6 +667,9 @@ int main(void)
 		TEST(interrupts_by_event_index),
 		TEST(kicks_by_flag),
 		TEST(kicks_by_event_index),
+		TEST(unpopped_requests_come_again),
+		TEST(unpopped_request_is_checked_anew),
+		TEST(filled_requests_are_seen_together),
 		TEST(copies_span_iovecs_and_stop_at_the_end),
 		TEST(requests_can_be_trimmed),
 	};
