@@ -1,5 +1,14 @@
 /*
  * What virtio-net is made of; for the files net*.c only.
+ *
+ *	net.c          features, link, life cycle; which queue is worked on when
+ *	net_rx.c       frames to the guest
+ *	net_tx.c       frames from the guest
+ *	net_control.c  commands of the driver
+ *	net_header.c   the check of what stands before a frame
+ *
+ * Queues come in pairs: 2n receives, 2n + 1 transmits; the control queue is the last one, or
+ * the third if the driver takes no more than one pair.
  */
 #pragma once
 
@@ -9,22 +18,111 @@
 #include "devices/virtio/net.h"
 #include "devices/virtio/virtio.h"
 
+enum {
+	NET_QUEUE_SIZE = 256,
+	NET_TURN_FRAMES = 64,  /* of one queue, then others have their turn */
+	NET_IOVECS_MAX = 1024, /* of one system call */
+	NET_SPILL_BYTES = NET_HEADER_BYTES + NET_FRAME_BYTES_MAX,
+	NET_ETHERNET_BYTES = 14,
+	NET_VLAN_BYTES = 4,
+};
+
+/*
+ * Buffers of the driver that are ready to be read into, in the order in which they came, and
+ * their memory as one array of iovecs. What a frame did not need stays for the next one.
+ */
+struct net_rx {
+	bool readable; /* the back end may have frames */
+	bool starving; /* too few buffers: the driver is asked to kick */
+	struct virtq_req *reqs[NET_QUEUE_SIZE];
+	unsigned first, count; /* of reqs, from first on */
+	struct iovec iov[NET_IOVECS_MAX];
+	unsigned iov_first, iov_count;
+	uint64_t bytes;	   /* that they hold together */
+	uint32_t expected; /* a frame that is not likely to be exceeded, with its header */
+	/*
+	 * A frame that was longer than the buffers at hand: `held_bytes` in all, the first `held_in_place`
+	 * of them in the buffers, the rest in `spill`. 0: none.
+	 */
+	uint32_t held_bytes, held_in_place;
+	uint8_t *spill; /* owned, NET_SPILL_BYTES */
+};
+
+struct net_tx {
+	bool pending;	/* to be looked at in the next turn; kicks are off */
+	bool blocked;	/* the back end has no room */
+	unsigned looks; /* at an empty ring, that are left before kicks are asked for */
+};
+
 struct virtio_net {
 	struct virtio_dev vdev;
 	struct net *backend; /* borrowed */
 	struct net_front front;
+	struct loop *loop; /* borrowed */
 	bool attached;
 	struct virtio_net_config config;
 	uint8_t mac[NET_MAC_BYTES]; /* that it has after a reset */
 	bool has_mac;
+	bool cable_is_in;
 
 	unsigned pairs_max; /* offered */
-	bool started;	    /* the driver is there, and net_start() was called */
-	bool cable_is_in;
+	unsigned pairs;	    /* in use */
+	uint64_t offloads;  /* to the guest, that its driver wants */
+	bool mergeable;
+	bool live;	       /* the driver is there */
+	bool running;	       /* and the back end knows what it wants: frames may move */
+	bool backend_started;  /* the rest is told by `turn`, on the loop's thread: net_start() */
+	bool backend_is_stale; /* it serves a driver that is gone */
+	struct loop_task turn; /* brings the back end up to date, goes on with what is left */
 	struct virtio_net_stats stats;
+
+	struct net_rx rx[NET_QUEUES_MAX];
+	struct net_tx tx[NET_QUEUES_MAX];
+	struct iovec scratch[NET_QUEUE_SIZE + 1];
 };
 
 static inline struct virtio_net *net_of(struct virtio_dev *vdev)
 {
 	return CONTAINER_OF(vdev, struct virtio_net, vdev);
 }
+
+static inline bool net_card_has_link(const struct virtio_net *card)
+{
+	return card->config.status & VIRTIO_NET_S_LINK_UP;
+}
+
+/* ---- net.c ---- */
+
+/* Asks for a turn on the loop. */
+void net_card_post(struct virtio_net *card);
+
+/* ---- net_rx.c ---- */
+
+int net_rx_init(struct net_rx *rx);
+void net_rx_finish(struct net_rx *rx);
+
+/* For a driver that starts anew. */
+void net_rx_start(struct virtio_net *card, unsigned pair);
+
+/* The driver has kicked: there are buffers. */
+void net_rx_kick(struct virtio_net *card, unsigned pair);
+
+/* Moves waiting frames to the guest, as many as one turn may have. */
+void net_rx_work(struct virtio_net *card, unsigned pair);
+
+/* Puts all buffers back: into the ring, or with `abort` nowhere. */
+void net_rx_release(struct virtio_net *card, unsigned pair, bool abort);
+
+/* ---- net_tx.c ---- */
+
+/* Moves frames from the guest, as many as one turn may have. */
+void net_tx_work(struct virtio_net *card, unsigned pair);
+
+/* ---- net_control.c ---- */
+
+/* The number of the control queue, as negotiated. */
+unsigned net_control_queue(const struct virtio_net *card);
+void net_control_work(struct virtio_net *card);
+
+/* The offloads to the guest among a set of features or offloads. */
+uint64_t net_guest_offloads(uint64_t features);
