@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "vmm/base/log.h"
+#include "vmm/runtime_dir.h"
 #include "vmm/verbs.h"
 
 /* ---- --disk ---- */
@@ -114,16 +115,14 @@ static int parse_console(void *target, const struct opt *opt, const char *text, 
 static int parse_name(void *target, const struct opt *opt, const char *text, struct err *err)
 {
 	struct vm_config *config = target;
-	size_t len = strspn(text,
-		"abcdefghijklmnopqrstuvwxyz"
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
 	(void)opt;
-	if (text[len] || len > CONFIG_NAME_MAX || text[0] == '.' || text[0] == '-')
+	if (!runtime_name_is_legal(text))
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"--name: '%.70s' is no name: it can have up to %d letters, digits, '.', "
 			"'_' and '-', and begins with none of '.' and '-'",
-			text, CONFIG_NAME_MAX);
+			text, RUNTIME_NAME_MAX);
+	config->has_name = true;
 	config->name = text;
 	return 0;
 }
@@ -225,6 +224,20 @@ const struct opt config_options[] = {
 		FIELD(hugepages),
 		.help = "Take the memory from the host's pool of 2 MiB pages "
 			"(/proc/sys/vm/nr_hugepages)."},
+	{.name = "balloon",
+		.type = OPT_SIZE,
+		FIELD(balloon_keep_bytes),
+		.min = CONFIG_MEMORY_MIN,
+		.max = CONFIG_MEMORY_MAX,
+		.step = MIB,
+		.value = "SIZE",
+		.help = "How much of its memory the guest keeps at first; the rest it gives back "
+			"to the host. Default: all of it."},
+	{.name = "no-balloon",
+		.type = OPT_FLAG,
+		FIELD(no_balloon),
+		.help = "No memory goes back to the host. Without this what the guest frees does, "
+			"by a virtio-balloon device."},
 	{.name = "no-rng",
 		.type = OPT_FLAG,
 		FIELD(no_rng),
@@ -241,7 +254,27 @@ const struct opt config_options[] = {
 		.type = OPT_CUSTOM,
 		.parse = parse_name,
 		.value = "NAME",
-		.help = "A name for the machine, for people and logs. Default: vmm."},
+		.help = "The machine's name, by which vmm list, vmm stop and others find it. "
+			"Default: the first of vmm, vmm2, vmm3 and so on that is not running."},
+
+	{.name = "net",
+		.type = OPT_CUSTOM,
+		.repeats = true,
+		.parse = config_parse_net,
+		.keys = config_net_keys,
+		.value = "user|tap=IFNAME|fd=N|socket=PATH|none[,KEY...]",
+		.choices = "user none tap= fd= socket=",
+		.group = "Network",
+		.help = "A network card and its host side; up to 8. Default: one, user."},
+	{.name = "publish",
+		.letter = 'p',
+		.type = OPT_CUSTOM,
+		.repeats = true,
+		.parse = config_parse_publish,
+		.value = "[HOSTIP:]HOSTPORT:GUESTPORT[/udp]",
+		.help = "Forward a port of this host to the guest, through the first user network: "
+			"-p 2222:22. HOSTIP is 127.0.0.1 unless it is said, so that only this host "
+			"can connect; 0.0.0.0 opens the port to others."},
 
 	{.name = "serial",
 		.type = OPT_CUSTOM,
@@ -348,6 +381,8 @@ static int check_together(struct vm_config *config, struct err *err)
 	if (config->hugepages && config->memory_bytes % (2 * MIB))
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"with --hugepages the --memory has to be a multiple of 2M");
+	if (config_check_balloon(config, err) < 0)
+		return -EINVAL;
 	if (config->quiet && config->verbose)
 		return err_set(
 			err, EXIT_CODE_USAGE, EINVAL, "--quiet and --verbose exclude each other");
@@ -355,7 +390,7 @@ static int check_together(struct vm_config *config, struct err *err)
 	if (config->debugcon && !strcmp(config->debugcon, config->serial) &&
 		strcmp(config->serial, "pty") != 0 && strcmp(config->serial, "none") != 0)
 		config->debugcon = NULL;
-	return 0;
+	return config_check_net(config, err);
 }
 
 int config_parse(int argc, char *const *argv, struct vm_config *config, struct err *err)
@@ -383,6 +418,7 @@ void config_finish(struct vm_config *config)
 	for (unsigned i = 0; i < config->disk_count; i++)
 		free(config->disks[i].text);
 	config->disk_count = 0;
+	config_finish_net(config);
 }
 
 int config_check_memory(const struct vm_config *config, uint64_t host_bytes, struct err *err)

@@ -9,21 +9,23 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "devices/backend/net.h"
 #include "vmm/base/err.h"
 #include "vmm/base/opts.h"
 #include "vmm/base/util.h"
 
 enum {
 	CONFIG_DISKS_MAX = 26, /* vda to vdz */
+	CONFIG_NICS_MAX = 8,
 	CONFIG_CPUS_MAX = 255, /* as many as have an APIC id of one byte */
 	CONFIG_CPUS_DEFAULT = 4,
 	CONFIG_SECONDS_MAX = 30 * 24 * 3600,
 	CONFIG_GRACE_DEFAULT_MS = 30000,
-	CONFIG_NAME_MAX = 63,
 	CONFIG_DISK_SERIAL_MAX = 20, /* VIRTIO_BLK_ID_BYTES */
 };
 
@@ -39,19 +41,41 @@ struct disk_config {
 	char *text;	    /* owned: the words above lie in it */
 };
 
+#define CONFIG_NO_FD UINT_MAX
+
+struct nic_config {
+	enum net_kind kind;
+	const char *type, *tap, *socket; /* one of these, or fd, says what it is */
+	unsigned fd;			 /* CONFIG_NO_FD: none */
+	unsigned queues;
+	unsigned mtu; /* 0: the host side's own */
+	bool restricted, offload, vhost;
+	const char *mac_text; /* NULL: made from the machine's name */
+	uint8_t mac[NET_MAC_BYTES];
+	char *text; /* owned: the words above lie in it; NULL for the default */
+};
+
 struct vm_config {
-	const char *name;
+	const char *name;   /* while it runs: the one that others find it under */
+	bool has_name;	    /* --name was given; else another may be chosen (see vm.h) */
 	const char *kernel; /* never NULL after config_parse() */
 	const char *initrd; /* or NULL */
 	const char *append; /* words for the kernel's command line, or NULL */
 	struct disk_config disks[CONFIG_DISKS_MAX];
 	unsigned disk_count;
+	struct nic_config nics[CONFIG_NICS_MAX];
+	unsigned nic_count;
+	bool net_is_default;			       /* nobody asked for the one there is */
+	struct net_forward forwards[NET_FORWARDS_MAX]; /* to the first user network */
+	unsigned forward_count;
 	uint64_t memory_bytes; /* a multiple of 1 MiB, of 2 MiB with hugepages */
 	unsigned cpus;
 	bool hugepages;
 	bool no_unpack;
 	bool no_rng;
-	const char *serial; /* stdio, pty, file:PATH, unix:PATH, null, none */
+	bool no_balloon;
+	uint64_t balloon_keep_bytes; /* what the balloon leaves to the guest at first, 0: all */
+	const char *serial;	     /* stdio, pty, file:PATH, unix:PATH, null, none */
 	const char
 		*debugcon;  /* the same, or NULL: port 0xe9 shares the serial console's host side */
 	int64_t rtc_base_s; /* seconds since 1970 at which the guest's clock starts, -1: now */
@@ -71,12 +95,26 @@ extern const struct opt config_options[];
 extern const struct opt config_disk_keys[];
 
 /*
+ * config_net.c: --net and -p, their check once all is known, what to free, and the MAC
+ * of a card: as given, else a hash of the machine's name and the card's number.
+ */
+extern const struct opt config_net_keys[];
+int config_parse_net(void *target, const struct opt *opt, const char *text, struct err *err);
+int config_parse_publish(void *target, const struct opt *opt, const char *text, struct err *err);
+int config_check_net(struct vm_config *config, struct err *err);
+void config_finish_net(struct vm_config *config);
+void config_net_mac(const struct vm_config *config, unsigned index, uint8_t *mac);
+
+/*
  * Fills `config` from the words argv[0] to argv[argc - 1] (without the program's name; all
  * borrowed, they must outlive `config`). Error: -errno and a sentence of kind
  * EXIT_CODE_USAGE. config_finish() is due in either case.
  */
 int config_parse(int argc, char *const *argv, struct vm_config *config, struct err *err);
 void config_finish(struct vm_config *config);
+
+/* What config_parse() checks of --balloon together with other options. */
+int config_check_balloon(const struct vm_config *config, struct err *err);
 
 /*
  * Refuses memory that a host with `host_bytes` of RAM and swap can't give even to a guest

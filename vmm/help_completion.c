@@ -71,6 +71,9 @@ static void put_bash_verbs(FILE *out)
 			fputs("\t\t_vmm_files\n", out);
 		else if (!strcmp(verb->completes, "verb"))
 			fputs("\t\t_vmm_words \"$verbs\"\n", out);
+		else if (!strcmp(verb->completes, "machine"))
+			fputs("\t\t_vmm_words \"$(\"${COMP_WORDS[0]}\" list -q 2>/dev/null)\"\n",
+				out);
 		fputs("\t\treturn\n\t\t;;\n", out);
 	}
 }
@@ -182,6 +185,17 @@ static void put_zsh_spec(FILE *out, const struct opt *opt, const char *dashes, c
 	fputs("' \\\n", out);
 }
 
+static const char *zsh_completer(const struct verb *verb)
+{
+	if (!strcmp(verb->completes, "file"))
+		return "_files";
+	if (!strcmp(verb->completes, "verb"))
+		return "_describe verb verbs";
+	if (!strcmp(verb->completes, "machine"))
+		return "compadd -- ${(f)\"$($words[1] list -q 2>/dev/null)\"}";
+	return "return 0";
+}
+
 static void put_zsh_verbs(FILE *out)
 {
 	fputs("\tverbs=(\n", out);
@@ -195,10 +209,7 @@ static void put_zsh_verbs(FILE *out)
 	      "\t\tcase $words[2] in\n",
 		out);
 	for (const struct verb *verb = verbs; verb->name; verb++)
-		fprintf(out, "\t\t%s) %s; return ;;\n", verb->name,
-			!strcmp(verb->completes, "file")	   ? "_files"
-				: !strcmp(verb->completes, "verb") ? "_describe verb verbs"
-								   : "return 0");
+		fprintf(out, "\t\t%s) %s; return ;;\n", verb->name, zsh_completer(verb));
 	fputs("\t\tesac\n"
 	      "\telif [[ $words[2] != -* ]]; then\n"
 	      "\t\t_describe verb verbs\n"

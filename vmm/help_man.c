@@ -98,7 +98,8 @@ static void put_verbs(FILE *out)
 	for (const struct verb *verb = verbs; verb->name; verb++) {
 		fprintf(out, ".It Cm %s", verb->name);
 		if (*verb->arguments)
-			fprintf(out, " %s", verb->arguments);
+			/* Or mandoc takes a bracket at the end for punctuation. */
+			fprintf(out, " %s\\&", verb->arguments);
 		fputc('\n', out);
 		put_text(out, verb->text);
 	}

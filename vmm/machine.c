@@ -16,6 +16,7 @@
 #include "firmware/disk_probe.h"
 #include "vmm/kvm/irqchip.h"
 #include "vmm/layout_x86.h"
+#include "vmm/machine_net.h"
 
 enum {
 	DISK_QUEUES_MAX = 4
@@ -94,6 +95,8 @@ static int open_files(struct machine *machine, struct err *err)
 
 		ret = blk_open(&machine->disks[i], &blk_config, machine->loop, err);
 	}
+	if (ret >= 0)
+		ret = machine_net_open(machine, err);
 	if (ret >= 0 && strcmp(config->serial, "none") != 0)
 		ret = chr_open(&machine->serial, config->serial, machine->loop, err);
 	if (ret >= 0 && config->debugcon && strcmp(config->debugcon, "none") != 0)
@@ -222,6 +225,18 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		return 0;
 	if (!strcmp(class->name, "virtio-rng"))
 		return config->no_rng ? 0 : add_device(machine, class, &args, err);
+	if (!strcmp(class->name, "virtio-net")) {
+		for (args.index = 0; ret >= 0 && args.index < config->nic_count; args.index++) {
+			machine_net_args(machine, &args);
+			ret = add_device(machine, class, &args, err);
+		}
+		return ret;
+	}
+	if (!strcmp(class->name, "virtio-balloon")) {
+		if (config->balloon_keep_bytes)
+			args.balloon_bytes = config->memory_bytes - config->balloon_keep_bytes;
+		return config->no_balloon ? 0 : add_device(machine, class, &args, err);
+	}
 	if (!strcmp(class->name, "serial")) {
 		args.chr = machine->serial;
 		return machine->serial ? add_device(machine, class, &args, err) : 0;
@@ -288,6 +303,7 @@ void machine_finish(struct machine *machine)
 	gmem_finish(&machine->mem);
 	chr_close(machine->debugcon);
 	chr_close(machine->serial);
+	machine_net_close(machine);
 	for (unsigned i = 0; i < ARRAY_SIZE(machine->disks); i++)
 		blk_close(machine->disks[i]);
 	boot_close(machine->boot);
@@ -362,6 +378,20 @@ void machine_halt(struct machine *machine)
 		vcpu_destroy(machine->vcpus[--machine->vcpu_count]);
 }
 
+void machine_pause(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		vcpu_request_pause(machine->vcpus[i]);
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		vcpu_wait_paused(machine->vcpus[i]);
+}
+
+void machine_resume(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->vcpu_count; i++)
+		vcpu_resume(machine->vcpus[i]);
+}
+
 int machine_reset(struct machine *machine, struct err *err)
 {
 	ASSERT(!machine->vcpu_count);
@@ -386,13 +416,14 @@ bool machine_press_power_button(struct machine *machine)
 void machine_describe(const struct machine *machine, char *text, size_t size)
 {
 	const struct vm_config *config = machine->config;
-	char kernel[160], disks[32] = "no disk";
+	char kernel[160], disks[32] = "no disk", nets[120];
 
 	boot_describe(machine->boot, kernel, sizeof(kernel));
 	if (config->disk_count)
 		snprintf(disks, sizeof(disks), "%u disk%s", config->disk_count,
 			config->disk_count > 1 ? "s" : "");
-	snprintf(text, size, "%s; %u CPU%s, %llu MiB, %s", kernel, config->cpus,
+	machine_net_describe(machine, nets, sizeof(nets));
+	snprintf(text, size, "%s; %u CPU%s, %llu MiB, %s, %s", kernel, config->cpus,
 		config->cpus > 1 ? "s" : "", (unsigned long long)(config->memory_bytes / MIB),
-		disks);
+		disks, nets);
 }

@@ -13,6 +13,7 @@
 
 #include "devices/backend/blk.h"
 #include "devices/backend/chr.h"
+#include "devices/backend/net.h"
 #include "firmware/boot.h"
 #include "vmm/base/err.h"
 #include "vmm/config.h"
@@ -39,6 +40,8 @@ struct machine {
 
 	struct boot *boot;
 	struct blk *disks[CONFIG_DISKS_MAX];
+	struct net *nics[CONFIG_NICS_MAX];
+	uint8_t macs[CONFIG_NICS_MAX][NET_MAC_BYTES];
 	struct chr *serial;   /* NULL with --serial none */
 	struct chr *debugcon; /* NULL when it shares the serial's or is off */
 	char *cmdline;
@@ -72,6 +75,10 @@ int machine_start(struct machine *machine, struct err *err);
 
 /* Stops and frees the vCPUs; the devices stand still but for what their host side does. */
 void machine_halt(struct machine *machine);
+
+/* All processors stand still, with their accesses complete; and go on from there. */
+void machine_pause(struct machine *machine);
+void machine_resume(struct machine *machine);
 
 /* After machine_halt(): everything as after machine_init(), with fresh memory. */
 int machine_reset(struct machine *machine, struct err *err);

@@ -16,6 +16,7 @@
 #include "vmm/config.h"
 #include "vmm/doctor.h"
 #include "vmm/help.h"
+#include "vmm/running.h"
 #include "vmm/verbs.h"
 #include "vmm/vm.h"
 
@@ -131,7 +132,7 @@ static uint64_t host_memory_bytes(void)
 	return ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
 }
 
-static int run_machine(const struct vm_config *config, struct err *err)
+static int run_machine(struct vm_config *config, struct err *err)
 {
 	if (config->quiet)
 		log_set_level(LOG_WARN);

@@ -3,7 +3,7 @@
  * than run a machine. One list for main.c (which has a function run_NAME for each), the
  * help, the man page and the completions.
  *
- * VERB(name, arguments, what completes them: "file", "verb" or "", summary, text)
+ * VERB(name, arguments, what completes them: "file", "verb", "machine" or "", summary, text)
  */
 #pragma once
 
@@ -16,6 +16,27 @@
 		"Looks into the file, whatever its name is, and prints what it is and what vmm "   \
 		"would do with it: format, version, entry points and compression of a kernel, "    \
 		"partitions and file systems of a disk.")                                          \
+	VERB(list, "[-q] [--json]", "", "show the running machines",                               \
+		"Prints a table of your running machines: name, process, state, processors, "      \
+		"memory, how long they have been running, and what they run. A machine whose "     \
+		"process does not answer is shown as silent. With -q names only, one a line; "     \
+		"with --json an array for programs.")                                              \
+	VERB(status, "NAME", "machine", "say more about one running machine",                      \
+		"Prints lines KEY=VALUE: state, guest, memory in bytes, disks, consoles.")         \
+	VERB(stop, "NAME [--timeout SECONDS]", "machine", "ask a machine to power off and wait",   \
+		"Presses the machine's power button, as SIGTERM does, and waits until its "        \
+		"process has ended, 60 seconds or as --timeout says. Exit status 0: it has "       \
+		"ended. 36: it has not; it runs on. 6: there is no such machine, or it does not "  \
+		"answer.")                                                                         \
+	VERB(kill, "NAME", "machine", "end a machine at once",                                     \
+		"The guest has no time to write anything back. A machine that does not answer "    \
+		"within a second gets SIGKILL. Exit status 0: its process has ended.")             \
+	VERB(pause, "NAME", "machine", "let a machine stand still",                                \
+		"All its processors stop until vmm resume. Its memory stays, its disks and "       \
+		"connections stay open. Its clocks go on: after the pause the guest's time is "    \
+		"right, as after a laptop's sleep.")                                               \
+	VERB(resume, "NAME", "machine", "let a paused machine go on",                              \
+		"The guest goes on where it stood still, and is told that it did.")                \
 	VERB(help, "[VERB]", "verb", "explain the options, or one verb",                           \
 		"Without a word it is the same as --help.")                                        \
 	VERB(version, "", "", "print the version", "It is the same as --version.")

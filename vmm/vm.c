@@ -8,6 +8,7 @@
  */
 #include "vmm/vm.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,58 +19,21 @@
 #include "devices/backend/term.h"
 #include "vmm/kvm/cpu_x86.h"
 #include "vmm/kvm/fault.h"
-#include "vmm/machine.h"
-#include "vmm/panic_watch.h"
 #include "vmm/signals.h"
+#include "vmm/vm_impl.h"
 
 /* How long the console may go on after pvpanic told of a panic. */
 #define PANIC_GRACE_NS UINT64_C(1000000000)
-
-enum vm_state {
-	VM_BUILDING,
-	VM_RUNNING,
-	VM_RESETTING,
-	VM_ENDED
-};
-
-enum vm_event {
-	VM_EVENT_NONE,
-	VM_EVENT_POWEROFF,
-	VM_EVENT_RESET,
-	VM_EVENT_EXIT,	/* value: the status */
-	VM_EVENT_CRASH, /* vcpu: who */
-};
-
-struct vm {
-	const struct vm_config *config;
-	struct machine machine;
-	enum vm_state state;
-	int exit_code;
-	struct err *err; /* the owner's, for a reset that fails */
-
-	pthread_mutex_t mutex; /* guards the next five */
-	enum vm_event event;   /* the first that is not handled yet */
-	int event_value;
-	struct vcpu *event_vcpu;
-	bool panicked; /* pvpanic said so */
-	struct panic_watch console;
-
-	struct loop_task event_task;
-	struct loop_timer timeout, grace, panic_grace;
-	struct loop_fd signal_watch;
-	unsigned signals_seen;
-	int last_signal;
-	struct log_limit resets;
-};
 
 /* ---- State ---- */
 
 static void set_state(struct vm *vm, enum vm_state next)
 {
-	static const bool legal[][4] = {
+	static const bool legal[][VM_ENDED + 1] = {
 		[VM_BUILDING] = {[VM_RUNNING] = true, [VM_ENDED] = true},
-		[VM_RUNNING] = {[VM_RESETTING] = true, [VM_ENDED] = true},
+		[VM_RUNNING] = {[VM_RESETTING] = true, [VM_PAUSED] = true, [VM_ENDED] = true},
 		[VM_RESETTING] = {[VM_RUNNING] = true, [VM_ENDED] = true},
+		[VM_PAUSED] = {[VM_RUNNING] = true, [VM_ENDED] = true},
 		[VM_ENDED] = {[VM_ENDED] = true},
 	};
 
@@ -77,8 +41,20 @@ static void set_state(struct vm *vm, enum vm_state next)
 	vm->state = next;
 }
 
-/* The first end decides the status. */
-static void end(struct vm *vm, int exit_code)
+const char *vm_state_name(const struct vm *vm)
+{
+	static const char *const names[] = {
+		[VM_BUILDING] = "starting",
+		[VM_RUNNING] = "running",
+		[VM_RESETTING] = "resetting",
+		[VM_PAUSED] = "paused",
+		[VM_ENDED] = "ending",
+	};
+
+	return names[vm->state];
+}
+
+void vm_end(struct vm *vm, int exit_code)
 {
 	if (vm->state == VM_ENDED)
 		return;
@@ -151,6 +127,34 @@ static void on_console_output(void *opaque, const void *data, size_t len)
 	pthread_mutex_unlock(&vm->mutex);
 }
 
+/* ---- Standing still ---- */
+
+bool vm_pause(struct vm *vm)
+{
+	if (vm->state != VM_RUNNING)
+		return false;
+	machine_pause(&vm->machine);
+	set_state(vm, VM_PAUSED);
+	return true;
+}
+
+bool vm_resume(struct vm *vm)
+{
+	bool may_go_on;
+
+	if (vm->state != VM_PAUSED)
+		return false;
+	set_state(vm, VM_RUNNING);
+	/* What came just before the pause had to wait; after it the guest may go no further. */
+	pthread_mutex_lock(&vm->mutex);
+	may_go_on = vm->event == VM_EVENT_NONE;
+	pthread_mutex_unlock(&vm->mutex);
+	loop_post(vm->machine.loop, &vm->event_task);
+	if (may_go_on)
+		machine_resume(&vm->machine);
+	return true;
+}
+
 /* ---- What the events mean ---- */
 
 /* Says what the guest's kernel said; false when it did not panic. */
@@ -173,7 +177,7 @@ static bool end_if_panicked(struct vm *vm)
 	log_error("the guest's kernel panicked%s%s", reason[0] ? ": " : ".", reason);
 	if (hint)
 		log_error("%s.", hint);
-	end(vm, EXIT_CODE_PANIC);
+	vm_end(vm, EXIT_CODE_PANIC);
 	return true;
 }
 
@@ -185,7 +189,7 @@ static void reset(struct vm *vm)
 		return;
 	if (vm->config->no_reboot) {
 		log_info("the guest asked for a reset; ending, as --no-reboot says");
-		end(vm, EXIT_CODE_RESET);
+		vm_end(vm, EXIT_CODE_RESET);
 		return;
 	}
 	log_guest(&vm->resets, "machine", "the guest asked for a reset; starting it again");
@@ -203,19 +207,16 @@ static void reset(struct vm *vm)
 		ret = machine_start(&vm->machine, vm->err);
 	}
 	if (ret < 0)
-		end(vm, (int)vm->err->kind);
+		vm_end(vm, (int)vm->err->kind);
 }
 
 static void crash(struct vm *vm, struct vcpu *vcpu)
 {
 	/* No vCPU may change memory while it is being looked at. */
-	for (unsigned i = 0; i < vm->machine.vcpu_count; i++)
-		vcpu_request_pause(vm->machine.vcpus[i]);
-	for (unsigned i = 0; i < vm->machine.vcpu_count; i++)
-		vcpu_wait_paused(vm->machine.vcpus[i]);
+	machine_pause(&vm->machine);
 	term_restore();
 	vcpu_explain(vcpu, stderr);
-	end(vm, EXIT_CODE_CRASH);
+	vm_end(vm, EXIT_CODE_CRASH);
 }
 
 static void handle_event(void *opaque)
@@ -242,13 +243,13 @@ static void handle_event(void *opaque)
 		break;
 	case VM_EVENT_POWEROFF:
 		if (!end_if_panicked(vm))
-			end(vm, EXIT_CODE_OK);
+			vm_end(vm, EXIT_CODE_OK);
 		break;
 	case VM_EVENT_RESET:
 		reset(vm);
 		break;
 	case VM_EVENT_EXIT:
-		end(vm, value);
+		vm_end(vm, value);
 		break;
 	case VM_EVENT_CRASH:
 		if (!end_if_panicked(vm))
@@ -271,7 +272,7 @@ static void handle_timeout(void *opaque)
 
 	log_error("the time limit of %g seconds is reached; the guest is ended",
 		(double)vm->config->timeout_ms / 1000);
-	end(vm, EXIT_CODE_TIMEOUT);
+	vm_end(vm, EXIT_CODE_TIMEOUT);
 }
 
 /* ---- Signals and keys ---- */
@@ -279,7 +280,7 @@ static void handle_timeout(void *opaque)
 static void kill_guest(struct vm *vm, const char *why)
 {
 	log_error("%s; the guest is ended", why);
-	end(vm, EXIT_CODE_SIGNAL_BASE + vm->last_signal);
+	vm_end(vm, EXIT_CODE_SIGNAL_BASE + vm->last_signal);
 }
 
 static void handle_grace(void *opaque)
@@ -291,6 +292,8 @@ static void handle_grace(void *opaque)
 static void ask_to_power_off(struct vm *vm, int signal)
 {
 	vm->last_signal = signal;
+	/* A guest that stands still can't hear the button. */
+	vm_resume(vm);
 	if (vm->signals_seen++) {
 		kill_guest(vm, "asked twice to end");
 		return;
@@ -329,7 +332,7 @@ static void handle_key(void *opaque, enum chr_escape_key key)
 	switch (key) {
 	case CHR_ESCAPE_QUIT:
 		log_info("ended by Ctrl-a x");
-		end(vm, EXIT_CODE_OK);
+		vm_end(vm, EXIT_CODE_OK);
 		break;
 	case CHR_ESCAPE_HELP:
 		log_info("Ctrl-a x  end the guest at once    Ctrl-a Ctrl-a  send a Ctrl-a");
@@ -366,6 +369,11 @@ static int start(struct vm *vm, struct err *err)
 	ret = machine_start(&vm->machine, err);
 	if (ret < 0)
 		return ret;
+	vm->started_ns = util_now_ns();
+	if (vm->is_claimed)
+		ret = control_start(&vm->control, vm->claim.listen_fd, loop, vm_commands, vm, err);
+	if (ret < 0)
+		return ret;
 	/* A guest that stands still for minutes would be the only other sign. */
 	if (!cpu_x86_has_virtualization())
 		log_warn("this processor offers no virtualization (neither vmx nor svm): KVM may "
@@ -373,7 +381,30 @@ static int start(struct vm *vm, struct err *err)
 	return 0;
 }
 
-int vm_run(const struct vm_config *config, struct err *err)
+/*
+ * Takes the name under which others find this machine. A host without a place for it (a
+ * read-only system) costs the machine nothing but that.
+ */
+static int claim_name(struct vm *vm, struct vm_config *config, struct err *err)
+{
+	struct err trouble = ERR_INIT;
+	int ret = runtime_name_claim(&vm->claim, config->has_name ? config->name : NULL, &trouble);
+
+	if (ret == -EADDRINUSE) {
+		err_set(err, trouble.kind, EADDRINUSE, "%s", trouble.text);
+		err_hint(err, "%s", trouble.hint);
+		return ret;
+	}
+	if (ret < 0) {
+		log_debug("other programs can't reach this machine by its name: %s", trouble.text);
+		return 0;
+	}
+	vm->is_claimed = true;
+	config->name = vm->claim.name;
+	return 0;
+}
+
+int vm_run(struct vm_config *config, struct err *err)
 {
 	struct vm vm = {
 		.config = config,
@@ -392,6 +423,8 @@ int vm_run(const struct vm_config *config, struct err *err)
 	vm.signal_watch =
 		(struct loop_fd){.fd = ret, .events = EPOLLIN, .fn = handle_signal, .opaque = &vm};
 	if (ret >= 0)
+		ret = claim_name(&vm, config, err);
+	if (ret >= 0)
 		ret = machine_init(&vm.machine, config, &hooks, err);
 	if (ret >= 0) {
 		ret = start(&vm, err);
@@ -400,8 +433,11 @@ int vm_run(const struct vm_config *config, struct err *err)
 			ret = vm.exit_code;
 		}
 		loop_fd_remove(&vm.signal_watch);
+		control_stop(vm.control);
 		machine_finish(&vm.machine);
 	}
+	if (vm.is_claimed)
+		runtime_name_release(&vm.claim);
 	if (vm.signal_watch.fd >= 0)
 		close(vm.signal_watch.fd);
 	return ret < 0 ? (int)err->kind : ret;

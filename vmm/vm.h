@@ -8,9 +8,9 @@
 #include "vmm/config.h"
 
 /*
- * Runs the machine until it ends. Returns the program's exit status (see
+ * Runs the machine until it ends. `config->name` becomes the name that it runs under. Returns the program's exit status (see
  * exit_codes.h; a guest may choose its own); when vmm itself or its host is to
  * blame, `err` holds the sentence and the status is its kind. Called once, on the
  * main thread, before any other thread was made.
  */
-int vm_run(const struct vm_config *config, struct err *err);
+int vm_run(struct vm_config *config, struct err *err);

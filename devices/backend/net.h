@@ -72,7 +72,7 @@ struct net_config {
 	const char *path; /* socket: its path. tap: the interface's name, or NULL with fd */
 	int fd;		  /* tap: a descriptor passed in, taken over; else -1 */
 	unsigned queues;  /* tap: pairs of queues, 1 to NET_QUEUES_MAX; others have one */
-	unsigned mtu;	  /* bytes of IP packet */
+	unsigned mtu;	  /* bytes of IP packet; 0: tap: the interface's, others: the default */
 	bool restricted; /* user: nothing gets out but to forwarded ports and the resolver's refusal */
 	bool needed; /* user: without its library fail here, not when the guest's driver is ready */
 	uint8_t mac[NET_MAC_BYTES]; /* user: the card's; ports forwarded over IPv6 lead to it */

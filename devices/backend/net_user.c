@@ -410,9 +410,9 @@ static const struct net_ops user_ops = {
 
 /* ---- Opening ---- */
 
-static size_t ring_bytes(const struct net_config *config, size_t least)
+static size_t ring_bytes(unsigned mtu, size_t least)
 {
-	while (least < (size_t)LONG_FRAMES * config->mtu)
+	while (least < (size_t)LONG_FRAMES * mtu)
 		least *= 2;
 	return least;
 }
@@ -420,6 +420,7 @@ static size_t ring_bytes(const struct net_config *config, size_t least)
 static int copy_config(struct net_user *self, const struct net_config *config)
 {
 	self->config = *config;
+	self->config.mtu = self->net.info.mtu;
 	self->config.forwards = self->forwards =
 		calloc(MAX(config->forward_count, 1u), sizeof(*self->forwards));
 	if (!self->forwards)
@@ -434,9 +435,9 @@ static int open_parts(struct net_user *self, const struct net_config *config, st
 	int ret = copy_config(self, config);
 
 	if (ret >= 0)
-		ret = net_ring_init(&self->to_host, ring_bytes(config, TO_HOST_BYTES));
+		ret = net_ring_init(&self->to_host, ring_bytes(self->config.mtu, TO_HOST_BYTES));
 	if (ret >= 0)
-		ret = net_ring_init(&self->to_guest, ring_bytes(config, TO_GUEST_BYTES));
+		ret = net_ring_init(&self->to_guest, ring_bytes(self->config.mtu, TO_GUEST_BYTES));
 	if (ret < 0)
 		return err_set(err, EXIT_CODE_INTERNAL, -ret, "no memory for a network");
 	self->to_guest.taker_waits = true;
@@ -464,7 +465,9 @@ int net_user_open(
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a network");
 	self->net = (struct net){
 		.ops = &user_ops,
-		.info = {.name = "user", .queues = 1, .mtu = config->mtu},
+		.info = {.name = "user",
+			.queues = 1,
+			.mtu = config->mtu ? config->mtu : NET_MTU_DEFAULT},
 		.loop = loop,
 	};
 	self->thread_wake = -1;

@@ -98,6 +98,7 @@ static void disable_queue(struct virtio_queue *queue)
 	set_doorbell(queue, false);
 	virtq_disable(&queue->ring);
 	queue->pushed = false;
+	queue->kicked_early = false;
 }
 
 static void enable_queue(struct virtio_dev *vdev, struct virtio_queue *queue)
@@ -139,6 +140,11 @@ void virtio_kick(struct virtio_dev *vdev, uint32_t index)
 {
 	struct virtio_queue *queue = virtio_find_queue(vdev, index);
 
+	/* Against 3.1.1, but Linux's balloon driver does it: looked at with DRIVER_OK. */
+	if (queue && queue->ring.ready && !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK)) {
+		queue->kicked_early = true;
+		return;
+	}
 	if (!queue || !queue->ring.ready || !is_live(vdev)) {
 		device_guest_error(
 			&vdev->dev, "kick of queue %u in status 0x%x", index, vdev->status);
@@ -166,9 +172,15 @@ static void handle_kick(void *opaque, uint32_t events)
 static void start(struct virtio_dev *vdev)
 {
 	vdev->status |= VIRTIO_CONFIG_S_DRIVER_OK;
-	for (unsigned i = 0; i < vdev->queue_count; i++)
-		if (vdev->queues[i].ring.ready)
-			set_doorbell(&vdev->queues[i], true);
+	for (unsigned i = 0; i < vdev->queue_count; i++) {
+		struct virtio_queue *queue = &vdev->queues[i];
+
+		if (queue->ring.ready)
+			set_doorbell(queue, true);
+		if (queue->kicked_early)
+			(void)eventfd_write(queue->kick_fd, 1);
+		queue->kicked_early = false;
+	}
 	if (vdev->class->start)
 		vdev->class->start(vdev);
 }

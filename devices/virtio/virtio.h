@@ -92,6 +92,7 @@ struct virtio_queue {
 	struct loop_fd watch;
 	bool pushed; /* since the last virtio_notify() */
 	bool has_doorbell;
+	bool kicked_early; /* before DRIVER_OK */
 };
 
 /* Since the device was made. Read with the device's lock held. */

@@ -40,6 +40,8 @@ patience_s=${BOOT_TEST_PATIENCE_S:-120}
 prompt='^guest:[^ ]*# '
 
 work=$(mktemp -d)
+# Our machines are found by their names here, and nobody else's.
+export XDG_RUNTIME_DIR=$work
 all_pids=()
 guest='' console='' errors='' status='' matched='' unmatched=''
 guest_count=0 bad_count=0
@@ -129,12 +131,17 @@ start_vmm() {
 # start_guest WORDS OPTION...: Debian's cloud kernel with the default root, whose changes are
 # thrown away, as /dev/vda, and our scripts (tests/boot/guest) as /dev/vdb. WORDS go to the
 # kernel's command line, OPTIONs to vmm; VMM's --kernel and --initrd come from $kernel and $initrd.
+# Without --net or -p among the options there is no network card, which would cost time.
 kernel=$guests/default/vmlinuz-cloud
 initrd=$guests/default/initrd-cloud.img
 root=$guests/default/root.img
 start_guest() {
 	local words=$1
 	shift
+	case " $* " in
+	*' --net'* | *' -p '*) ;;
+	*) set -- --net none "$@" ;;
+	esac
 	make_scripts_disk
 	start_vmm --kernel "$kernel" ${initrd:+--initrd "$initrd"} --append "quiet $words" \
 		--disk "$root,ephemeral" --disk "$work/scripts.img,ro" "$@"

@@ -13,6 +13,7 @@ build=$(cd "$top" && realpath -m -- "${BUILD:-build}")
 vmm=${VMM:-$build/vmm}
 export LC_ALL=C
 work=$(mktemp -d)
+export XDG_RUNTIME_DIR=$work
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 bad_count=0

@@ -9,6 +9,7 @@
 #include "vmm/base/err.h"
 #include "vmm/base/log.h"
 #include "vmm/config.h"
+#include "vmm/runtime_dir.h"
 
 enum {
 	WORDS_MAX = 64
@@ -21,6 +22,33 @@ static void check_text(const char *text, size_t size)
 	ASSERT(strnlen(text, size) < size);
 	for (; *text; text++)
 		ASSERT((unsigned char)*text >= 0x20 && *text != 0x7f);
+}
+
+static void check_net(const struct vm_config *config)
+{
+	bool has_user = false;
+
+	ASSERT(config->nic_count <= CONFIG_NICS_MAX && config->forward_count <= NET_FORWARDS_MAX);
+	for (unsigned i = 0; i < config->nic_count; i++) {
+		const struct nic_config *nic = &config->nics[i];
+		uint8_t mac[NET_MAC_BYTES];
+
+		ASSERT(nic->queues >= 1 && nic->queues <= NET_QUEUES_MAX);
+		ASSERT(!nic->mtu || (nic->mtu >= NET_MTU_MIN && nic->mtu <= NET_MTU_MAX));
+		ASSERT(nic->kind != NET_TAP || !nic->tap == (nic->fd != CONFIG_NO_FD));
+		ASSERT(nic->kind != NET_SOCKET || *nic->socket);
+		config_net_mac(config, i, mac);
+		ASSERT(!(mac[0] & 1));
+		has_user |= nic->kind == NET_USER;
+	}
+	ASSERT(has_user || !config->forward_count);
+	for (unsigned i = 0; i < config->forward_count; i++) {
+		const struct net_forward *forward = &config->forwards[i];
+
+		ASSERT(forward->host_port && forward->guest_port);
+		ASSERT(strnlen(forward->host_address, sizeof(forward->host_address)) <
+			sizeof(forward->host_address));
+	}
 }
 
 static void check_config(const struct vm_config *config)
@@ -36,7 +64,8 @@ static void check_config(const struct vm_config *config)
 		ASSERT(*disk->path && !(disk->read_only && disk->ephemeral));
 		ASSERT(!disk->serial || strlen(disk->serial) <= CONFIG_DISK_SERIAL_MAX);
 	}
-	ASSERT(strlen(config->name) <= CONFIG_NAME_MAX);
+	ASSERT(strlen(config->name) <= RUNTIME_NAME_MAX);
+	check_net(config);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

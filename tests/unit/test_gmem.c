@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "vmm/core/gmem.h"
 
@@ -110,6 +111,87 @@ static void test_discard_zeroes_both_regions(void **state)
 	gmem_finish(&mem);
 }
 
+/* Pages of the memory file that the host holds, in bytes. */
+static uint64_t held_bytes(const struct gmem *mem)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(mem->fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static void test_discard_takes_whole_pages(void **state)
+{
+	static const struct {
+		uint64_t gpa, len;
+		int64_t discarded;
+	} cases[] = {
+		{0, 4096, 4096},
+		{4096, 8192, 8192},
+		{1, 4095, 0},
+		{1, 8191, 4096},
+		{4095, 2, 0},
+		{8192, 0, 0},
+		{HOLE - 4096, 4096, 4096},
+		{HOLE - 4096, 4097, -EFAULT},
+		{HOLE, 0, -EFAULT},
+		{HIGH, 4096, 4096},
+		{HIGH + 4096, 4097, -EFAULT},
+		{HIGH - 4096, 8192, -EFAULT},
+		{4096, UINT64_MAX, -EFAULT},
+		{UINT64_MAX - 4095, 4096, -EFAULT},
+	};
+	struct gmem mem = make(HOLE + 8192);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t before;
+
+		assert_int_equal(gmem_fill(&mem, 0, 0x5a, HOLE), 0);
+		assert_int_equal(gmem_fill(&mem, HIGH, 0x5a, 8192), 0);
+		before = held_bytes(&mem);
+		assert_int_equal(before, HOLE + 8192);
+		assert_int_equal(
+			gmem_discard(&mem, cases[i].gpa, cases[i].len), cases[i].discarded);
+		assert_int_equal(
+			before - held_bytes(&mem), cases[i].discarded > 0 ? cases[i].discarded : 0);
+	}
+	gmem_finish(&mem);
+}
+
+static void test_discard_leaves_neighbours(void **state)
+{
+	struct gmem mem = make(HOLE + 8192);
+	uint8_t *low = gmem_ptr(&mem, 0, HOLE), *high = gmem_ptr(&mem, HIGH, 8192);
+
+	(void)state;
+	memset(low, 0x5a, HOLE);
+	memset(high, 0x5a, 8192);
+	assert_int_equal(gmem_discard(&mem, HIGH, 5000), 4096);
+	assert_int_equal(low[HOLE - 1], 0x5a);
+	assert_int_equal(high[0], 0);
+	assert_int_equal(high[4095], 0);
+	assert_int_equal(high[4096], 0x5a);
+	gmem_finish(&mem);
+}
+
+static void test_host_address_back_to_guest(void **state)
+{
+	struct gmem mem = make(HOLE + 8192);
+	const uint8_t *low = gmem_ptr(&mem, 0, 1), *high = gmem_ptr(&mem, HIGH, 1);
+	gpa_t gpa = 1;
+
+	(void)state;
+	assert_true(gmem_gpa(&mem, low, &gpa) && gpa == 0);
+	assert_true(gmem_gpa(&mem, low + HOLE - 1, &gpa) && gpa == HOLE - 1);
+	assert_true(gmem_gpa(&mem, high, &gpa) && gpa == HIGH);
+	assert_true(gmem_gpa(&mem, high + 8191, &gpa) && gpa == HIGH + 8191);
+	assert_false(gmem_gpa(&mem, high + 8192, &gpa));
+	assert_false(gmem_gpa(&mem, low - 1, &gpa));
+	assert_false(gmem_gpa(&mem, NULL, &gpa));
+	gmem_finish(&mem);
+}
+
 /* More than a host has is given lazily; more than can be addressed is a sentence. */
 static void test_absurd_size_is_a_sentence(void **state)
 {
@@ -143,6 +225,9 @@ int main(void)
 		cmocka_unit_test(test_access_at_the_edges),
 		cmocka_unit_test(test_copies_are_whole_or_nothing),
 		cmocka_unit_test(test_discard_zeroes_both_regions),
+		cmocka_unit_test(test_discard_takes_whole_pages),
+		cmocka_unit_test(test_discard_leaves_neighbours),
+		cmocka_unit_test(test_host_address_back_to_guest),
 		cmocka_unit_test(test_absurd_size_is_a_sentence),
 		cmocka_unit_test(test_finish_of_nothing),
 	};

@@ -12,6 +12,7 @@
 	X(EXIT_CODE_KVM, 3, "KVM can't be used here (see vmm doctor)")                             \
 	X(EXIT_CODE_IMAGE, 4, "a kernel, initrd or disk image can't be used")                      \
 	X(EXIT_CODE_DEVICE, 5, "a device or its host side can't be set up")                        \
+	X(EXIT_CODE_NAME, 6, "no machine of that name runs, or it refused or did not answer")      \
 	X(EXIT_CODE_RESET, 32, "the guest asked for a reset and --no-reboot was given")            \
 	X(EXIT_CODE_CRASH, 33, "the guest crashed (triple fault, or KVM could not go on)")         \
 	X(EXIT_CODE_PANIC, 34, "the guest's kernel panicked")                                      \

@@ -13,7 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HUGE_PAGE_BYTES (2 * MIB)
+#define HUGE_PAGE_BYTES	 (2 * MIB)
+#define SMALL_PAGE_BYTES (4 * KIB)
 
 static int open_memfd(const struct gmem_config *config, struct err *err)
 {
@@ -120,16 +121,60 @@ void gmem_discard_all(struct gmem *mem)
 		memset(mem->map + mem->map_offset, 0, mem->size);
 }
 
-void *gmem_ptr(const struct gmem *mem, gpa_t gpa, uint64_t len)
+uint64_t gmem_page_bytes(const struct gmem *mem)
+{
+	return mem->hugepages ? HUGE_PAGE_BYTES : SMALL_PAGE_BYTES;
+}
+
+static const struct gmem_region *find_region(const struct gmem *mem, gpa_t gpa, uint64_t len)
 {
 	for (unsigned i = 0; i < mem->region_count; i++) {
 		const struct gmem_region *region = &mem->regions[i];
 
 		if (gpa >= region->base && gpa - region->base < region->size &&
 			util_range_inside(gpa - region->base, len, region->size))
-			return region->host + (gpa - region->base);
+			return region;
 	}
 	return NULL;
+}
+
+int64_t gmem_discard(struct gmem *mem, gpa_t gpa, uint64_t len)
+{
+	const struct gmem_region *region = find_region(mem, gpa, len);
+	uint64_t page = gmem_page_bytes(mem), start, end;
+
+	if (!region)
+		return -EFAULT;
+	/* In the file, where the pages are aligned. */
+	start = util_align_up(region->file_offset + (gpa - region->base), page);
+	end = util_align_down(region->file_offset + (gpa - region->base) + len, page);
+	if (start >= end)
+		return 0;
+	if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
+		    (off_t)(end - start)) < 0)
+		return -errno;
+	return (int64_t)(end - start);
+}
+
+bool gmem_gpa(const struct gmem *mem, const void *host, gpa_t *gpa)
+{
+	for (unsigned i = 0; i < mem->region_count; i++) {
+		const struct gmem_region *region = &mem->regions[i];
+		uint64_t offset = (uint64_t)(uintptr_t)host - (uint64_t)(uintptr_t)region->host;
+
+		if (offset >= region->size)
+			continue;
+		*gpa = region->base + offset;
+		return true;
+	}
+	return false;
+}
+
+void *gmem_ptr(const struct gmem *mem, gpa_t gpa, uint64_t len)
+{
+	const struct gmem_region *region = find_region(mem, gpa, len);
+
+	return region ? region->host + (gpa - region->base) : NULL;
 }
 
 int gmem_read(const struct gmem *mem, gpa_t gpa, void *buf, uint64_t len)

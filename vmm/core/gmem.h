@@ -60,6 +60,23 @@ void gmem_finish(struct gmem *mem);
 void gmem_discard_all(struct gmem *mem);
 
 /*
+ * Gives the host's pages that lie wholly inside [gpa, gpa + len) back to the host; they read as
+ * zero afterwards. The guest may be running. With hugepages a page has 2 MiB, so that less than
+ * one is never given back. Returns how many bytes were, or -EFAULT when the range is not wholly
+ * inside one region, or the host's -errno.
+ */
+int64_t gmem_discard(struct gmem *mem, gpa_t gpa, uint64_t len);
+
+/* Of the host's pages behind guest RAM. */
+uint64_t gmem_page_bytes(const struct gmem *mem);
+
+/*
+ * The guest-physical address of a byte in guest RAM that gmem_ptr() has given; false for another
+ * address.
+ */
+bool gmem_gpa(const struct gmem *mem, const void *host, gpa_t *gpa);
+
+/*
  * The host address of [gpa, gpa + len), or NULL when it is not wholly inside
  * one region. `len` 0 is legal for an address inside RAM. The bytes belong to
  * the guest and may change at any time.

@@ -1,0 +1,113 @@
+#!/bin/bash
+# The verbs about running machines where none runs, or what runs is no machine: what they print, and
+# their exit statuses. Real machines are the boot tests' (test_control.sh).
+. "$(dirname "$0")/lib.sh"
+
+# gives STATUS WORDS ARGUMENT...: WORDS must stand in what it prints on stderr, in whole sentences.
+gives() {
+	local wanted=$1 words=$2 status=0
+	shift 2
+	timeout 20 "$vmm" "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+	if [ "$status" -ne "$wanted" ]; then
+		not_ok "vmm $*" "status $status, not $wanted" "$(cat "$work/err")"
+	elif ! grep -qF -- "$words" "$work/err"; then
+		not_ok "vmm $*" "'$words' is not in: $(cat "$work/err")"
+	elif grep -qvE '^vmm: .*[.?!]$' "$work/err"; then
+		not_ok "vmm $*" "no sentence: $(cat "$work/err")"
+	else
+		ok "$wanted: ${*@Q}"
+	fi
+}
+
+# lists TEXT ARGUMENT...: status 0, exactly TEXT on stdout and nothing on stderr.
+lists() {
+	local text=$1 out
+	shift
+	out=$(timeout 20 "$vmm" list "$@" 2>&1 </dev/null)
+	if [ "$?:$out" = "0:$text" ]; then
+		ok "vmm list $*"
+	else
+		not_ok "vmm list $*" "$out"
+	fi
+}
+
+lists 'NAME  PID  STATE  CPUS  MEMORY  UPTIME  GUEST'
+lists '' -q
+lists $'[\n]' --json
+check "looking makes no folder" test ! -e "$XDG_RUNTIME_DIR/vmm"
+for verb in status stop kill pause resume; do
+	gives 2 "$verb needs a NAME" "$verb"
+	gives 6 "no machine 'web' is running" "$verb" web
+	gives 6 "no machine '../web' is running" "$verb" ../web
+	gives 2 "no use for the word 'b'" "$verb" a b
+	gives 2 "no option '--now'" "$verb" --now a
+done
+gives 2 "no use for the word 'web'" list web
+gives 2 '--timeout' stop web --timeout soon
+
+# shows PATTERN ARGUMENT...: on stdout.
+shows() {
+	local pattern=$1
+	shift
+	"$vmm" "$@" | tee "$work/shown" | grep -q -- "$pattern" || { cat "$work/shown"; return 1; }
+}
+
+is_empty() {
+	[ -z "$(ls "$XDG_RUNTIME_DIR/vmm")" ]
+}
+
+is_gone() {
+	! kill -0 "$pretender_pid" 2>/dev/null
+}
+
+# A machine that is none: something listens, holds the lock, and never answers; and one that lies.
+mkdir -m 700 "$XDG_RUNTIME_DIR/vmm"
+pretend() {
+	coproc pretender {
+		exec perl -e '
+			use Fcntl; use IO::Socket::UNIX;
+			my ($name, $answer) = @ARGV;
+			sysopen my $lock, "$name.lock", O_RDWR | O_CREAT, 0600 or die $!;
+			# struct flock: F_WRLCK, SEEK_SET, the whole file; 37 is F_OFD_SETLK.
+			my $whole = pack "s s x4 q q i x4", 1, 0, 0, 0, 0;
+			fcntl $lock, 37, $whole or die $!;
+			unlink "$name.sock";
+			my $listener = IO::Socket::UNIX->new(Local => "$name.sock", Listen => 5) or die $!;
+			syswrite STDOUT, "ready\n";
+			while (my $client = $listener->accept) {
+				push @clients, $client;
+				syswrite $client, $answer if $answer;
+			}' "$XDG_RUNTIME_DIR/vmm/$1" "${2-}"
+	}
+	pretender_pid=$!
+	disown
+	read -r _ <&"${pretender[0]}"
+}
+end_pretender() {
+	kill -KILL "$pretender_pid" 2>/dev/null
+	while kill -0 "$pretender_pid" 2>/dev/null; do sleep 0.01; done
+}
+
+pretend web
+lists web -q
+check "one that does not answer is listed as silent" \
+	shows "^web  *$pretender_pid  *silent  *-  *-  *-  -\$" list
+gives 6 'Did you mean web' stop wbe
+gives 6 "web (process $pretender_pid) does not answer" status web
+check "vmm kill succeeds" "$vmm" kill web
+check "it ends who does not answer" is_gone
+check "and removes its files" is_empty
+end_pretender
+pretend web $'ok 99999\n'
+gives 6 'no answer that this vmm understands' status web
+end_pretender
+pretend web $'ok 13\nstate=\e[31m!\n'
+check "control characters of a liar are not shown" shows '?\[31m!' list
+end_pretender
+lists '' -q
+check "the left-overs of a killed process are gone" is_empty
+
+chmod 755 "$XDG_RUNTIME_DIR/vmm"
+gives 5 'open to other users' list
+gives 5 'chmod 700' stop web
+finish

@@ -1,0 +1,74 @@
+/*
+ * Inside of struct vm, for vm.c and for the commands that others may give it (vm_commands.c).
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/config.h"
+#include "vmm/control.h"
+#include "vmm/machine.h"
+#include "vmm/panic_watch.h"
+#include "vmm/runtime_dir.h"
+
+enum vm_state {
+	VM_BUILDING,
+	VM_RUNNING,
+	VM_RESETTING,
+	VM_PAUSED,
+	VM_ENDED
+};
+
+enum vm_event {
+	VM_EVENT_NONE,
+	VM_EVENT_POWEROFF,
+	VM_EVENT_RESET,
+	VM_EVENT_EXIT,	/* value: the status */
+	VM_EVENT_CRASH, /* vcpu: who */
+};
+
+struct vm {
+	const struct vm_config *config;
+	struct machine machine;
+	enum vm_state state;
+	int exit_code;
+	struct err *err; /* the owner's, for a reset that fails */
+
+	pthread_mutex_t mutex; /* guards the next five */
+	enum vm_event event;   /* the first that is not handled yet */
+	int event_value;
+	struct vcpu *event_vcpu;
+	bool panicked; /* pvpanic said so */
+	struct panic_watch console;
+
+	struct loop_task event_task;
+	struct loop_timer timeout, grace, panic_grace;
+	struct loop_fd signal_watch;
+	unsigned signals_seen;
+	int last_signal;
+	struct log_limit resets;
+
+	struct runtime_name claim; /* the name under which others find this machine */
+	bool is_claimed;
+	struct control *control; /* NULL: nobody can ask it anything */
+	uint64_t started_ns;
+};
+
+/* The loop's thread, all of them. */
+
+/* Ends the machine; the first end decides the status. */
+void vm_end(struct vm *vm, int exit_code);
+
+/* All processors stand still between two instructions; false when the machine does not run. */
+bool vm_pause(struct vm *vm);
+
+/* They go on; false when the machine is not paused. */
+bool vm_resume(struct vm *vm);
+
+/* "running", "paused", ... */
+const char *vm_state_name(const struct vm *vm);
+
+/* What others may ask of the machine, for control_start() with a struct vm. */
+extern const struct control_command vm_commands[];
