@@ -221,8 +221,6 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		}
 		return ret;
 	}
-	if (!strcmp(class->name, "virtio-net"))
-		return 0;
 	if (!strcmp(class->name, "virtio-rng"))
 		return config->no_rng ? 0 : add_device(machine, class, &args, err);
 	if (!strcmp(class->name, "virtio-net")) {
