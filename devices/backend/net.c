@@ -16,6 +16,8 @@ int net_open(struct net **net, const struct net_config *config, struct loop *loo
 	switch (config->kind) {
 	case NET_USER:
 		return net_user_open(net, config, loop, err);
+	case NET_SOCKET:
+		return net_socket_open(net, config, loop, err);
 	default:
 		return err_set(err, EXIT_CODE_DEVICE, ENOTSUP,
 			"this build has no network back end of kind %d", (int)config->kind);

@@ -38,3 +38,5 @@ void net_tell_link(struct net *net, bool up);
 /* The implementations' open functions, as net_open(). */
 int net_user_open(
 	struct net **net, const struct net_config *config, struct loop *loop, struct err *err);
+int net_socket_open(
+	struct net **net, const struct net_config *config, struct loop *loop, struct err *err);

@@ -321,7 +321,7 @@ static int refuse_port(const struct net_forward *forward, int errnum, struct err
 
 	if (errnum == EADDRINUSE)
 		err_hint(err,
-			"choose another HOSTPORT for -p, or end that program: ss -p%sn "
+			"choose another HOSTPORT for -p, or end that program: ss -%spn "
 			"'sport = %u' shows it",
 			forward->udp ? "ua" : "tl", forward->host_port);
 	else if (errnum == EACCES)
