@@ -109,12 +109,20 @@ struct fallback {
 	const char *(*text)(const struct cmdline_request *request, char *buf, size_t size);
 };
 
-/* Why: without it a kernel prints to a screen that this machine does not have. */
+/*
+ * Why: without it a kernel prints to a screen that this machine does not have. It prints to
+ * all; the last is its /dev/console.
+ */
 static const char *console_text(const struct cmdline_request *request, char *buf, size_t size)
 {
-	if (!request->console)
+	const char *first = request->console, *last = request->last_console;
+
+	if (!first && !last)
 		return NULL;
-	snprintf(buf, size, "console=%s", request->console);
+	if (first && last)
+		snprintf(buf, size, "console=%s console=%s", first, last);
+	else
+		snprintf(buf, size, "console=%s", first ? first : last);
 	return buf;
 }
 

@@ -18,6 +18,8 @@ struct cmdline_request {
 
 	/* NULL: there is no serial console */
 	const char *console; /* "ttyS0" */
+	/* NULL, or the console that becomes the guest's /dev/console: "hvc0" */
+	const char *last_console;
 
 	/* "/dev/vda1", or NULL: no disk, or nothing on it that can be a root */
 	const char *root;

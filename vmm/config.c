@@ -82,34 +82,7 @@ static int parse_disk(void *target, const struct opt *opt, const char *text, str
 	return ret < 0 ? ret : check_disk(disk, err);
 }
 
-/* ---- Consoles, name, clock ---- */
-
-static int parse_console(void *target, const struct opt *opt, const char *text, struct err *err)
-{
-	static const char *const words[] = {
-		"stdio", "pty", "file:PATH", "unix:PATH", "pipe:PATH", "null", "none", NULL};
-	const char **field = (const char **)((char *)target + opt->offset);
-	const char *nearest;
-	int ret;
-
-	*field = text;
-	for (size_t i = 0; words[i]; i++) {
-		size_t kind = strcspn(words[i], ":");
-
-		if (words[i][kind] && !strncmp(text, words[i], kind + 1) && text[kind + 1])
-			return 0;
-		if (!words[i][kind] && !strcmp(text, words[i]))
-			return 0;
-	}
-	ret = err_set(err, EXIT_CODE_USAGE, EINVAL, "--%s: '%.60s' is none of %s", opt->name, text,
-		opt->value);
-	nearest = opts_nearest(text, words);
-	if (nearest)
-		err_hint(err, "Did you mean %s?", nearest);
-	else if (strchr(text, '/'))
-		err_hint(err, "To write to a file: --%s file:%.200s", opt->name, text);
-	return ret;
-}
+/* ---- Name, clock ---- */
 
 /* The name becomes part of file names and of lines for people. */
 static int parse_name(void *target, const struct opt *opt, const char *text, struct err *err)
@@ -183,8 +156,8 @@ const struct opt config_options[] = {
 		.may_be_empty = true,
 		FIELD(append),
 		.value = "TEXT",
-		.help = "Words for the kernel's command line. console=ttyS0 and, with a disk, "
-			"root= are added unless the text already says something about them."},
+		.help = "Words for the kernel's command line. console= and, with a disk, root= "
+			"are added unless the text already says something about them."},
 	{.name = "disk",
 		.type = OPT_CUSTOM,
 		.repeats = true,
@@ -278,22 +251,48 @@ const struct opt config_options[] = {
 
 	{.name = "serial",
 		.type = OPT_CUSTOM,
-		.parse = parse_console,
+		.parse = config_parse_console,
 		FIELD(serial),
 		.value = "stdio|pty|file:PATH|unix:PATH|pipe:PATH|null|none",
 		.choices = "stdio pty file: unix: pipe: null none",
 		.group = "Consoles",
 		.help = "The host's side of the serial port: this terminal (the default), a "
 			"pseudo-terminal, a file, a listening socket, a FIFO or a pair of them, "
-			"nothing, or no port at all."},
+			"nothing, or no port at all (the default with --console hvc0)."},
+	{.name = "hvc0",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_console,
+		FIELD(hvc0),
+		.value = "stdio|pty|file:PATH|unix:PATH|pipe:PATH|null|none",
+		.choices = "stdio pty file: unix: pipe: null none",
+		.help = "The same for the virtio console hvc0. Default: this terminal with "
+			"--console hvc0 or both, else none."},
+	{.name = "console",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_kernel_console,
+		.value = "serial|hvc0|both",
+		.choices = "serial hvc0 both",
+		.help = "The guest kernel's console: the serial port ttyS0 (the default), which "
+			"shows everything from the first line; hvc0, which is faster and knows the "
+			"size of the window, but shows nothing before its driver is there; or "
+			"both, "
+			"with the keys for hvc0."},
+	{.name = "port",
+		.type = OPT_CUSTOM,
+		.repeats = true,
+		.parse = config_parse_port,
+		.value = "NAME=stdio|pty|file:PATH|unix:PATH|pipe:PATH|null",
+		.help = "A channel between a program in the guest and one on the host: "
+			"/dev/virtio-ports/NAME there, and here what stands behind the =. Up to "
+			"15."},
 	{.name = "debugcon",
 		.type = OPT_CUSTOM,
-		.parse = parse_console,
+		.parse = config_parse_console,
 		FIELD(debugcon),
 		.value = "stdio|pty|file:PATH|unix:PATH|pipe:PATH|null|none",
 		.choices = "stdio pty file: unix: pipe: null none",
 		.help = "The same for the debug console at port 0xe9. Default: with the serial "
-			"port."},
+			"port, or else with hvc0."},
 
 	{.name = "timeout",
 		.type = OPT_SECONDS,
@@ -386,10 +385,8 @@ static int check_together(struct vm_config *config, struct err *err)
 	if (config->quiet && config->verbose)
 		return err_set(
 			err, EXIT_CODE_USAGE, EINVAL, "--quiet and --verbose exclude each other");
-	/* One file or terminal has one writer: the same words mean the same place. */
-	if (config->debugcon && !strcmp(config->debugcon, config->serial) &&
-		strcmp(config->serial, "pty") != 0 && strcmp(config->serial, "none") != 0)
-		config->debugcon = NULL;
+	if (config_check_consoles(config, err) < 0)
+		return -EINVAL;
 	return config_check_net(config, err);
 }
 
@@ -401,7 +398,6 @@ int config_parse(int argc, char *const *argv, struct vm_config *config, struct e
 		.name = "vmm",
 		.memory_bytes = CONFIG_MEMORY_DEFAULT,
 		.cpus = MIN(host_cpus(), (unsigned)CONFIG_CPUS_DEFAULT),
-		.serial = "stdio",
 		.rtc_base_s = -1,
 		.grace_ms = CONFIG_GRACE_DEFAULT_MS,
 	};
@@ -419,6 +415,7 @@ void config_finish(struct vm_config *config)
 		free(config->disks[i].text);
 	config->disk_count = 0;
 	config_finish_net(config);
+	config_finish_ports(config);
 }
 
 int config_check_memory(const struct vm_config *config, uint64_t host_bytes, struct err *err)

@@ -27,6 +27,8 @@ enum {
 	CONFIG_SECONDS_MAX = 30 * 24 * 3600,
 	CONFIG_GRACE_DEFAULT_MS = 30000,
 	CONFIG_DISK_SERIAL_MAX = 20, /* VIRTIO_BLK_ID_BYTES */
+	CONFIG_PORTS_MAX = 15,
+	CONFIG_PORT_NAME_MAX = 63,
 };
 
 #define CONFIG_MEMORY_DEFAULT (1 * GIB)
@@ -55,6 +57,18 @@ struct nic_config {
 	char *text; /* owned: the words above lie in it; NULL for the default */
 };
 
+/* Which console the guest's kernel uses. */
+enum kernel_console {
+	CONSOLE_SERIAL,
+	CONSOLE_HVC0,
+	CONSOLE_BOTH
+};
+
+struct port_config {
+	char *name;	  /* owned, and what `spec` lies in */
+	const char *spec; /* of the host side: stdio, pty, file:PATH, unix:PATH, pipe:PATH, null */
+};
+
 struct vm_config {
 	const char *name;   /* while it runs: the one that others find it under */
 	bool has_name;	    /* --name was given; else another may be chosen (see vm.h) */
@@ -75,9 +89,13 @@ struct vm_config {
 	bool no_rng;
 	bool no_balloon;
 	uint64_t balloon_keep_bytes; /* what the balloon leaves to the guest at first, 0: all */
-	const char *serial;	     /* stdio, pty, file:PATH, unix:PATH, null, none */
-	const char
-		*debugcon;  /* the same, or NULL: port 0xe9 shares the serial console's host side */
+	/* Host sides: stdio, pty, file:PATH, unix:PATH, pipe:PATH, null, none. */
+	const char *serial;
+	const char *hvc0;
+	const char *debugcon; /* or NULL: port 0xe9 shares the serial port's, or else hvc0's */
+	enum kernel_console console;
+	struct port_config ports[CONFIG_PORTS_MAX];
+	unsigned port_count;
 	int64_t rtc_base_s; /* seconds since 1970 at which the guest's clock starts, -1: now */
 	bool no_reboot;
 	unsigned timeout_ms; /* 0: none */
@@ -121,3 +139,15 @@ int config_check_balloon(const struct vm_config *config, struct err *err);
  * that touches next to nothing of it; warns when the guest could ask for more than there is.
  */
 int config_check_memory(const struct vm_config *config, uint64_t host_bytes, struct err *err);
+
+/* ---- config_console.c: parsers for the table, and what they need at the end ---- */
+
+int config_parse_console(void *target, const struct opt *opt, const char *text, struct err *err);
+int config_parse_kernel_console(
+	void *target, const struct opt *opt, const char *text, struct err *err);
+int config_parse_port(void *target, const struct opt *opt, const char *text, struct err *err);
+int config_check_consoles(struct vm_config *config, struct err *err);
+void config_finish_ports(struct vm_config *config);
+
+/* True when two host sides are one: the same words, which mean one file, socket or terminal. */
+bool config_is_same_place(const char *a, const char *b);

@@ -126,7 +126,7 @@ void help_print_all(FILE *out)
 	fputs("\nVerbs\n", out);
 	for (const struct verb *verb = verbs; verb->name; verb++)
 		print_verb_row(out, verb);
-	fputs("\nKeys, when the serial port is on a terminal\n", out);
+	fputs("\nKeys, when a console is on this terminal\n", out);
 	print_keys(out);
 	fputs("\nExit status\n", out);
 	print_exit_codes(out);

@@ -16,6 +16,7 @@
 #include "firmware/disk_probe.h"
 #include "vmm/kvm/irqchip.h"
 #include "vmm/layout_x86.h"
+#include "vmm/machine_console.h"
 #include "vmm/machine_net.h"
 
 enum {
@@ -97,11 +98,7 @@ static int open_files(struct machine *machine, struct err *err)
 	}
 	if (ret >= 0)
 		ret = machine_net_open(machine, err);
-	if (ret >= 0 && strcmp(config->serial, "none") != 0)
-		ret = chr_open(&machine->serial, config->serial, machine->loop, err);
-	if (ret >= 0 && config->debugcon && strcmp(config->debugcon, "none") != 0)
-		ret = chr_open(&machine->debugcon, config->debugcon, machine->loop, err);
-	return ret;
+	return ret < 0 ? ret : machine_console_open(machine, err);
 }
 
 /* ---- The kernel command line ---- */
@@ -138,11 +135,13 @@ static int build_cmdline(struct machine *machine, struct err *err)
 {
 	const struct vm_config *config = machine->config;
 	char root[32];
-	struct cmdline_request request = {
-		.user = config->append,
-		.console = machine->serial ? "ttyS0" : NULL,
-	};
+	struct cmdline_request request = {.user = config->append};
 	int ret;
+
+	if (machine->serial && config->console != CONSOLE_HVC0)
+		request.console = "ttyS0";
+	if (config->console != CONSOLE_SERIAL)
+		request.last_console = "hvc0";
 
 	/* A person who says root= knows better, and the disk need not be read. */
 	if (!cmdline_has(config->append, "root") &&
@@ -210,6 +209,7 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 {
 	const struct vm_config *config = machine->config;
 	struct device_args args = {.rtc_base_s = config->rtc_base_s};
+	unsigned count;
 	int ret = 0;
 
 	if (!strcmp(class->name, "virtio-blk")) {
@@ -235,16 +235,8 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 			args.balloon_bytes = config->memory_bytes - config->balloon_keep_bytes;
 		return config->no_balloon ? 0 : add_device(machine, class, &args, err);
 	}
-	if (!strcmp(class->name, "serial")) {
-		args.chr = machine->serial;
-		return machine->serial ? add_device(machine, class, &args, err) : 0;
-	}
-	if (!strcmp(class->name, "debug-console")) {
-		args.chr = machine->debugcon;
-		if (!args.chr && !config->debugcon)
-			args.chr = machine->serial;
-		return args.chr ? add_device(machine, class, &args, err) : 0;
-	}
+	if (machine_console_args(machine, class, &args, &count))
+		return count ? add_device(machine, class, &args, err) : 0;
 	return add_device(machine, class, &args, err);
 }
 
@@ -299,8 +291,7 @@ void machine_finish(struct machine *machine)
 	if (machine->kvm_is_open)
 		kvm_finish(&machine->kvm);
 	gmem_finish(&machine->mem);
-	chr_close(machine->debugcon);
-	chr_close(machine->serial);
+	machine_console_close(machine);
 	machine_net_close(machine);
 	for (unsigned i = 0; i < ARRAY_SIZE(machine->disks); i++)
 		blk_close(machine->disks[i]);

@@ -31,7 +31,13 @@ struct machine_hooks {
 };
 
 enum {
-	MACHINE_DEVICES_MAX = 64
+	MACHINE_DEVICES_MAX = 64,
+	MACHINE_CONSOLES_MAX = CONFIG_PORTS_MAX + 3,
+};
+
+struct machine_console {
+	struct chr *chr;
+	const char *spec; /* borrowed from the configuration */
 };
 
 struct machine {
@@ -42,8 +48,12 @@ struct machine {
 	struct blk *disks[CONFIG_DISKS_MAX];
 	struct net *nics[CONFIG_NICS_MAX];
 	uint8_t macs[CONFIG_NICS_MAX][NET_MAC_BYTES];
-	struct chr *serial;   /* NULL with --serial none */
-	struct chr *debugcon; /* NULL when it shares the serial's or is off */
+	struct machine_console consoles[MACHINE_CONSOLES_MAX]; /* owned */
+	unsigned console_count;
+	/* Of these, or NULL: two or all may be the same. */
+	struct chr *serial, *hvc0, *debugcon;
+	struct device_port ports[CONFIG_PORTS_MAX + 1]; /* of the virtio console */
+	unsigned port_count;
 	char *cmdline;
 
 	struct loop *loop;

@@ -120,10 +120,11 @@ static void on_vcpu_event(void *opaque, struct vcpu *vcpu, enum vcpu_event event
 
 static void on_console_output(void *opaque, const void *data, size_t len)
 {
-	struct vm *vm = opaque;
+	struct watched_console *console = opaque;
+	struct vm *vm = console->vm;
 
 	pthread_mutex_lock(&vm->mutex);
-	panic_watch_feed(&vm->console, data, len);
+	panic_watch_feed(&console->panic, data, len);
 	pthread_mutex_unlock(&vm->mutex);
 }
 
@@ -166,9 +167,13 @@ static bool end_if_panicked(struct vm *vm)
 
 	pthread_mutex_lock(&vm->mutex);
 	panicked = vm->panicked;
-	if (panic_watch_reason(&vm->console)) {
-		snprintf(reason, sizeof(reason), "%s", panic_watch_reason(&vm->console));
-		panicked = true;
+	for (unsigned i = 0; i < VM_WATCHED_MAX; i++) {
+		const char *said = panic_watch_reason(&vm->consoles[i].panic);
+
+		if (said) {
+			snprintf(reason, sizeof(reason), "%s", said);
+			panicked = true;
+		}
 	}
 	pthread_mutex_unlock(&vm->mutex);
 	if (!panicked)
@@ -200,7 +205,8 @@ static void reset(struct vm *vm)
 	pthread_mutex_lock(&vm->mutex);
 	vm->event = VM_EVENT_NONE;
 	vm->panicked = false;
-	panic_watch_reset(&vm->console);
+	for (unsigned i = 0; i < VM_WATCHED_MAX; i++)
+		panic_watch_reset(&vm->consoles[i].panic);
 	pthread_mutex_unlock(&vm->mutex);
 	if (ret >= 0) {
 		set_state(vm, VM_RUNNING);
@@ -345,6 +351,23 @@ static void handle_key(void *opaque, enum chr_escape_key key)
 
 /* ---- The whole life ---- */
 
+/* The consoles that the kernel may print to. True when one of them is a person's terminal. */
+static bool watch_consoles(struct vm *vm)
+{
+	struct chr *const chrs[VM_WATCHED_MAX] = {vm->machine.serial, vm->machine.hvc0};
+	bool interactive = false;
+
+	for (unsigned i = 0; i < VM_WATCHED_MAX; i++) {
+		vm->consoles[i].vm = vm;
+		if (!chrs[i])
+			continue;
+		chr_set_observer(chrs[i], on_console_output, &vm->consoles[i]);
+		chr_set_escape(chrs[i], handle_key, vm);
+		interactive |= chr_is_terminal(chrs[i]);
+	}
+	return interactive;
+}
+
 static int start(struct vm *vm, struct err *err)
 {
 	struct loop *loop = vm->machine.loop;
@@ -356,11 +379,7 @@ static int start(struct vm *vm, struct err *err)
 	if (ret < 0)
 		return err_set(err, EXIT_CODE_INTERNAL, -ret, "can't watch for signals: %s",
 			strerror(-ret));
-	if (vm->machine.serial) {
-		chr_set_observer(vm->machine.serial, on_console_output, vm);
-		chr_set_escape(vm->machine.serial, handle_key, vm);
-	}
-	interactive = vm->machine.serial && chr_is_terminal(vm->machine.serial);
+	interactive = watch_consoles(vm);
 	machine_describe(&vm->machine, text, sizeof(text));
 	log_info("%s%s", text, interactive ? "; Ctrl-a x quits, Ctrl-a h helps" : "");
 	if (vm->config->timeout_ms)

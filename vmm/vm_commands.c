@@ -26,7 +26,11 @@ static void print_consoles(struct control_call *call, const struct machine *mach
 {
 	if (machine->serial)
 		control_print(call, "console=serial %s\n", chr_name(machine->serial));
-	if (machine->debugcon)
+	if (machine->hvc0)
+		control_print(call, "console=hvc0 %s\n", chr_name(machine->hvc0));
+	/* It is with one of the others unless somebody said otherwise. */
+	if (machine->debugcon && machine->debugcon != machine->serial &&
+		machine->debugcon != machine->hvc0)
 		control_print(call, "console=debugcon %s\n", chr_name(machine->debugcon));
 }
 

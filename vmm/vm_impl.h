@@ -29,6 +29,16 @@ enum vm_event {
 	VM_EVENT_CRASH, /* vcpu: who */
 };
 
+/* Two consoles may print at the same time, each a panic of its own. */
+enum {
+	VM_WATCHED_MAX = 2
+};
+
+struct watched_console {
+	struct vm *vm;
+	struct panic_watch panic;
+};
+
 struct vm {
 	const struct vm_config *config;
 	struct machine machine;
@@ -40,8 +50,8 @@ struct vm {
 	enum vm_event event;   /* the first that is not handled yet */
 	int event_value;
 	struct vcpu *event_vcpu;
-	bool panicked; /* pvpanic said so */
-	struct panic_watch console;
+	bool panicked;					 /* pvpanic said so */
+	struct watched_console consoles[VM_WATCHED_MAX]; /* ttyS0 and hvc0 */
 
 	struct loop_task event_task;
 	struct loop_timer timeout, grace, panic_grace;

@@ -73,7 +73,11 @@ static void cmdline_adds_what_was_not_said(void **state)
 	assert_builds(&request, "console=ttyS0 root=/dev/vda1 ro panic=-1 quiet");
 	request.root = NULL;
 	assert_builds(&request, "console=ttyS0 panic=-1 quiet");
+	request.last_console = "hvc0";
+	assert_builds(&request, "console=ttyS0 console=hvc0 panic=-1 quiet");
 	request.console = NULL;
+	assert_builds(&request, "console=hvc0 panic=-1 quiet");
+	request.last_console = NULL;
 	assert_builds(&request, "panic=-1 quiet");
 }
 

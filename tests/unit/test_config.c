@@ -174,6 +174,58 @@ static void test_consoles_share_one_place(void **state)
 	}
 }
 
+static void test_kernel_console(void **state)
+{
+	static const struct {
+		const char *text;
+		enum kernel_console console;
+		const char *serial, *hvc0;
+	} cases[] = {
+		{"--kernel k", CONSOLE_SERIAL, "stdio", "none"},
+		{"--kernel k --hvc0 pty", CONSOLE_SERIAL, "stdio", "pty"},
+		{"--kernel k --console hvc0", CONSOLE_HVC0, "none", "stdio"},
+		{"--kernel k --console hvc0 --serial file:s", CONSOLE_HVC0, "file:s", "stdio"},
+		{"--kernel k --console=hvc0 --hvc0 unix:h", CONSOLE_HVC0, "none", "unix:h"},
+		{"--kernel k --console both", CONSOLE_BOTH, "stdio", "stdio"},
+		{"--kernel k --hvc0 pty --console both", CONSOLE_BOTH, "stdio", "pty"},
+		{"--kernel k --console serial", CONSOLE_SERIAL, "stdio", "none"},
+	};
+	struct line line;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		parse_good(&line, cases[i].text);
+		assert_int_equal(line.config.console, cases[i].console);
+		assert_string_equal(line.config.serial, cases[i].serial);
+		assert_string_equal(line.config.hvc0, cases[i].hvc0);
+		config_finish(&line.config);
+	}
+}
+
+static void test_ports(void **state)
+{
+	char text[1024] = "--kernel k";
+	struct line line;
+
+	(void)state;
+	parse_good(&line, "--kernel k --port org.agent.0=unix:/tmp/a=b --port log=file:l");
+	assert_int_equal(line.config.port_count, 2);
+	assert_string_equal(line.config.ports[0].name, "org.agent.0");
+	assert_string_equal(line.config.ports[0].spec, "unix:/tmp/a=b");
+	assert_string_equal(line.config.ports[1].name, "log");
+	assert_string_equal(line.config.ports[1].spec, "file:l");
+	config_finish(&line.config);
+	for (unsigned i = 0; i < CONFIG_PORTS_MAX; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), " --port p%u=null", i);
+	parse_good(&line, text);
+	assert_int_equal(line.config.port_count, CONFIG_PORTS_MAX);
+	config_finish(&line.config);
+	strcat(text, " --port q=null");
+	assert_true(parse(&line, text) < 0);
+	assert_non_null(strstr(line.err.text, "more than 15 times"));
+	config_finish(&line.config);
+}
+
 /* The list in the option's table and the back ends' own. */
 static void test_console_forms_are_the_back_ends(void **state)
 {
@@ -294,6 +346,19 @@ static void test_bad_lines_are_sentences(void **state)
 		{K "--name .hidden", "is no name", ""},
 		{K "--name -x", "is no name", ""},
 		{K "--name " X64, "up to 63 letters", ""},
+		{K "--console ttyS0", "'ttyS0' is none of serial, hvc0, both",
+			"Did you mean serial?"},
+		{K "--console hvc", "none of", "Did you mean hvc0?"},
+		{K "--console both --hvc0 none", "that --console both names", ""},
+		{K "--hvc0 tty", "--hvc0: 'tty' is none of", "Did you mean pty?"},
+		{K "--port agent", "'agent' is no NAME=HOSTSIDE", "--port agent=unix:"},
+		{K "--port =null", "'' is no name", ""},
+		{K "--port a/b=null", "'a/b' is no name", ""},
+		{K "--port .a=null", "'.a' is no name", ""},
+		{K "--port a=", "--port: '' is none of", ""},
+		{K "--port a=none", "of no use", ""},
+		{K "--port a=unix", "none of", "Did you mean unix:PATH?"},
+		{K "--port a=null --port a=null", "two ports of the name 'a'", ""},
 		{K "--serial tty", "--serial: 'tty' is none of", "Did you mean pty?"},
 		{K "--serial stdoi", "none of", "Did you mean stdio?"},
 		{K "--serial file:", "'file:' is none of", ""},
@@ -367,6 +432,8 @@ int main(void)
 		cmocka_unit_test(test_other_names),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_consoles_share_one_place),
+		cmocka_unit_test(test_kernel_console),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_console_forms_are_the_back_ends),
 		cmocka_unit_test(test_help_and_version_need_nothing_else),
 		cmocka_unit_test(test_as_many_disks_as_letters),
