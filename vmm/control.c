@@ -45,18 +45,13 @@ struct control {
 	struct control_client clients[CONTROL_CLIENTS_MAX];
 };
 
-static void free_client(struct control_client *client)
+static void cut_off(struct control_client *client)
 {
 	loop_fd_remove(&client->watch);
+	close(client->watch.fd);
 	client->watch.fd = -1;
 	free(client->out);
 	client->out = NULL;
-}
-
-static void cut_off(struct control_client *client)
-{
-	close(client->watch.fd);
-	free_client(client);
 }
 
 /* ---- Answers ---- */
@@ -197,7 +192,7 @@ static void handle_line(struct control_client *client, char *line)
 	else
 		run_command(client->control, &call, name);
 	if (call.taken)
-		free_client(client);
+		cut_off(client);
 	else
 		queue_answer(client, &call);
 }

@@ -72,9 +72,9 @@ void control_print(struct control_call *call, const char *format, ...) PRINTF_LI
 void control_fail(struct control_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /*
- * For a command that takes the connection over: a stream socket, non-blocking. It stays the
- * server's until control_take(), which gives it to the caller with nothing sent or left to read.
- * -1 and a failed call when the client has said more already.
+ * For a command that takes the connection over: the socket, with nothing left to read. It is
+ * the server's; after control_take() the server sends no answer and closes it, so a duplicate has
+ * to be made. -1 and a failed call when the client has said more already.
  */
 int control_socket(struct control_call *call);
 void control_take(struct control_call *call);

@@ -14,7 +14,8 @@
 
 /* The keys of a console on a terminal. KEY(name, what it does). */
 #define HELP_KEY_TABLE(KEY)                                                                        \
-	KEY("Ctrl-a x", "end the machine at once")                                                 \
+	KEY("Ctrl-a x", "end the machine at once; in vmm console: leave")                          \
+	KEY("Ctrl-a d", "in vmm console: leave, the machine runs on")                              \
 	KEY("Ctrl-a h", "list these keys")                                                         \
 	KEY("Ctrl-a b", "send a break")                                                            \
 	KEY("Ctrl-a Ctrl-a", "send one Ctrl-a to the guest (Ctrl-a a does the same)")

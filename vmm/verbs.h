@@ -31,6 +31,15 @@
 	VERB(kill, "NAME", "machine", "end a machine at once",                                     \
 		"The guest has no time to write anything back. A machine that does not answer "    \
 		"within a second gets SIGKILL. Exit status 0: its process has ended.")             \
+	VERB(console, "NAME [-c CONSOLE] [--send]", "machine",                                     \
+		"attach this terminal to a console",                                               \
+		"Shows the last 64 KiB of the console's output, then what comes, and types what "  \
+		"you type; the console's own place and other clients stay as they are. Ctrl-a d "  \
+		"(or Ctrl-a x) leaves and the machine runs on; Ctrl-a h lists the keys. With -c "  \
+		"another console than the first: vmm status lists them. Standard input may be a "  \
+		"pipe or a file; nothing of it is lost, however slow the guest is. Its end does "  \
+		"not end vmm, unless --send is given: then it leaves as soon as the guest has "    \
+		"taken all of it. Exit status 0: left, or the machine has ended.")                 \
 	VERB(pause, "NAME", "machine", "let a machine stand still",                                \
 		"All its processors stop until vmm resume. Its memory stays, its disks and "       \
 		"connections stay open. Its clocks go on: after the pause the guest's time is "    \

@@ -341,6 +341,7 @@ static void handle_key(void *opaque, enum chr_escape_key key)
 		vm_end(vm, EXIT_CODE_OK);
 		break;
 	case CHR_ESCAPE_HELP:
+	case CHR_ESCAPE_DETACH: /* means something in vmm console only */
 		log_info("Ctrl-a x  end the guest at once    Ctrl-a Ctrl-a  send a Ctrl-a");
 		log_info("Ctrl-a b  send a break             Ctrl-a h       this help");
 		break;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/base/opts.h"
 #include "vmm/vm_impl.h"
 
 /* "Linux 6.1.0-56-cloud-amd64" of "Linux 6.1.0-56-cloud-amd64 (bzImage, ...)". */
@@ -22,16 +23,108 @@ static void describe_guest(const struct vm *vm, char *text, size_t size)
 		*more = 0;
 }
 
-static void print_consoles(struct control_call *call, const struct machine *machine)
+/* ---- Consoles ---- */
+
+struct console {
+	const char *name;
+	struct chr *chr;
+};
+
+/* All that can be attached to; the first is the one that is meant when none is named. */
+static size_t list_consoles(const struct machine *machine, struct console *list)
 {
+	bool hvc0_first = machine->config->console != CONSOLE_SERIAL;
+	size_t count = 0;
+
+	if (machine->hvc0 && hvc0_first)
+		list[count++] = (struct console){"hvc0", machine->hvc0};
 	if (machine->serial)
-		control_print(call, "console=serial %s\n", chr_name(machine->serial));
-	if (machine->hvc0)
-		control_print(call, "console=hvc0 %s\n", chr_name(machine->hvc0));
+		list[count++] = (struct console){"serial", machine->serial};
+	if (machine->hvc0 && !hvc0_first)
+		list[count++] = (struct console){"hvc0", machine->hvc0};
 	/* It is with one of the others unless somebody said otherwise. */
 	if (machine->debugcon && machine->debugcon != machine->serial &&
 		machine->debugcon != machine->hvc0)
-		control_print(call, "console=debugcon %s\n", chr_name(machine->debugcon));
+		list[count++] = (struct console){"debugcon", machine->debugcon};
+	for (unsigned i = 0; i < machine->port_count; i++)
+		if (machine->ports[i].name)
+			list[count++] =
+				(struct console){machine->ports[i].name, machine->ports[i].chr};
+	return count;
+}
+
+/* The console that a word of the request names; NULL and a failed call when there is none. */
+static struct chr *find_console(
+	struct control_call *call, const struct machine *machine, const char *name)
+{
+	struct console list[MACHINE_CONSOLES_MAX];
+	size_t count = list_consoles(machine, list);
+	char names[200] = "";
+
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(names);
+
+		if (!strcmp(name, "-") || !strcmp(name, list[i].name))
+			return list[i].chr;
+		snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "", list[i].name);
+	}
+	if (count)
+		control_fail(call, "there is no console '%s'; there are: %s", name, names);
+	else
+		control_fail(call, "the machine has no console");
+	return NULL;
+}
+
+static void run_console(struct control_call *call, void *opaque)
+{
+	const struct vm *vm = opaque;
+	struct err err = ERR_INIT;
+	bool leaves = call->word_count > 1 && !strcmp(call->words[1], "send");
+	struct chr *chr = find_console(call, &vm->machine, call->words[0]);
+	int fd = chr ? control_socket(call) : -1;
+
+	if (fd < 0)
+		return;
+	/* The answer goes out before the replay, and by the same way. */
+	if (chr_client_add(chr, fd, "ok 0\n", leaves, &err) < 0)
+		control_fail(call, "%s", err.text);
+	else
+		control_take(call);
+}
+
+static void run_break(struct control_call *call, void *opaque)
+{
+	const struct vm *vm = opaque;
+	struct chr *chr = find_console(call, &vm->machine, call->words[0]);
+
+	if (chr)
+		chr_send_break(chr);
+}
+
+static void run_resize(struct control_call *call, void *opaque)
+{
+	const struct vm *vm = opaque;
+	struct chr *chr = find_console(call, &vm->machine, call->words[0]);
+	uint64_t columns, rows;
+
+	if (!chr)
+		return;
+	if (opts_parse_number("resize", call->words[1], 1, UINT16_MAX, &columns, NULL) < 0 ||
+		opts_parse_number("resize", call->words[2], 1, UINT16_MAX, &rows, NULL) < 0)
+		control_fail(call, "resize takes a number of columns and one of rows");
+	else
+		chr_client_set_size(chr, (unsigned)columns, (unsigned)rows);
+}
+
+/* ---- Status ---- */
+
+static void print_consoles(struct control_call *call, const struct machine *machine)
+{
+	struct console list[MACHINE_CONSOLES_MAX];
+	size_t count = list_consoles(machine, list);
+
+	for (size_t i = 0; i < count; i++)
+		control_print(call, "console=%s %s\n", list[i].name, chr_name(list[i].chr));
 }
 
 static void run_status(struct control_call *call, void *opaque)
@@ -53,6 +146,8 @@ static void run_status(struct control_call *call, void *opaque)
 							     : "");
 	print_consoles(call, &vm->machine);
 }
+
+/* ---- Life ---- */
 
 static void run_stop(struct control_call *call, void *opaque)
 {
@@ -99,5 +194,8 @@ const struct control_command vm_commands[] = {
 	{"kill", "", 0, 0, run_kill},
 	{"pause", "", 0, 0, run_pause},
 	{"resume", "", 0, 0, run_resume},
+	{"console", "NAME|- [send]", 1, 2, run_console},
+	{"break", "NAME|-", 1, 1, run_break},
+	{"resize", "NAME|- COLUMNS ROWS", 3, 3, run_resize},
 	{.name = NULL},
 };

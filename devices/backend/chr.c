@@ -38,17 +38,18 @@ static int init_ring(struct ring *ring, size_t capacity)
 }
 
 int chr_init(struct chr *chr, const struct chr_ops *ops, struct loop *loop, size_t input_bytes,
-	bool has_history, struct err *err)
+	bool waits, struct err *err)
 {
 	chr->ops = ops;
 	chr->loop = loop;
-	chr->attached = !has_history;
+	chr->attached = !waits;
 	chr_input_init(chr);
 	chr_output_init(chr);
+	chr_clients_init(chr);
 	chr->gone_task = (struct loop_task){.fn = run_gone, .opaque = chr};
 	pthread_mutex_init(&chr->lock, NULL);
 	if (init_ring(&chr->out, CHR_OUTPUT_BYTES) < 0 || init_ring(&chr->in, input_bytes) < 0 ||
-		(has_history && init_ring(&chr->history, CHR_HISTORY_BYTES) < 0)) {
+		init_ring(&chr->history, CHR_HISTORY_BYTES) < 0) {
 		chr_finish(chr);
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a console");
 	}
@@ -90,13 +91,18 @@ bool chr_is_attached(struct chr *chr)
 	bool attached;
 
 	pthread_mutex_lock(&chr->lock);
-	attached = chr->attached;
+	attached = chr->attached || chr->clients;
 	pthread_mutex_unlock(&chr->lock);
 	return attached;
 }
 
 bool chr_get_size(struct chr *chr, unsigned *columns, unsigned *rows)
 {
+	if (chr->client_columns) {
+		*columns = chr->client_columns;
+		*rows = chr->client_rows;
+		return true;
+	}
 	return chr->ops->get_size && chr->ops->get_size(chr, columns, rows);
 }
 
@@ -305,6 +311,7 @@ void chr_close(struct chr *chr)
 	if (!chr)
 		return;
 	drain(chr);
+	chr_clients_close(chr);
 	chr_set_input_fd(chr, -1);
 	chr_set_output_fd(chr, -1);
 	chr->ops->close(chr);

@@ -21,6 +21,8 @@
  *
  * Several front ends may write to one back end; one of them may have its input.
  *
+ * Clients (chr_client_add) are more readers and writers beside the host side.
+ *
  * Threads: chr_write(), chr_room() and chr_accept_input() from any thread, with or
  * without the front end's lock. All else on the loop's thread or while the loop
  * does not run. Callbacks come on the loop's thread.
@@ -42,6 +44,7 @@ enum {
 	CHR_OUTPUT_BYTES = 65536,
 	CHR_HISTORY_BYTES = 65536,
 	CHR_BATCH_BYTES = 256,
+	CHR_CLIENTS_MAX = 8,
 };
 
 #define CHR_GATHER_NS UINT64_C(1000000)
@@ -56,6 +59,8 @@ struct chr_front {
 	void (*line_break)(void *opaque);
 	/* There is room for output again, after a chr_write() that took less. May be NULL. */
 	void (*room)(void *opaque);
+	/* The host side's input has ended for good, and all of it was given. May be NULL. */
+	void (*input_end)(void *opaque);
 	/* Somebody came to the host side or left it, or its size is another. May be NULL. */
 	void (*host_changed)(void *opaque);
 	void *opaque;
@@ -99,7 +104,7 @@ const char *chr_name(const struct chr *chr);
 /* True when a person types into it and Ctrl-a is the escape key. */
 bool chr_is_terminal(const struct chr *chr);
 
-/* True while somebody is there to read: always, but for a pty or a unix socket. Any thread. */
+/* True while somebody is there to read: always, but for a pty or a unix socket without clients. */
 bool chr_is_attached(struct chr *chr);
 
 /* Its size in characters; false when it has none or does not say. Loop's thread. */
@@ -112,6 +117,22 @@ bool chr_get_size(struct chr *chr, unsigned *columns, unsigned *rows);
 void chr_drop_history(struct chr *chr);
 
 void chr_get_stats(struct chr *chr, struct chr_stats *stats);
+
+/*
+ * Lets a client join: a connected stream socket (its duplicate is kept, `fd` stays the caller's)
+ * that is sent `greeting`, then the last CHR_HISTORY_BYTES, then all output as it comes; what it
+ * sends is input as if it had been typed, as fast as the guest takes it. It holds up nobody: what
+ * it does not read in time it is not shown, and it is told so. It ends by closing; with `leaves`
+ * also when it has shut its sending side and the guest has taken everything. Error: -errno and a
+ * sentence. Loop's thread, as are the next two.
+ */
+int chr_client_add(struct chr *chr, int fd, const char *greeting, bool leaves, struct err *err);
+
+/* The console's size from now on, until the last client has left. */
+void chr_client_set_size(struct chr *chr, unsigned columns, unsigned rows);
+
+/* A break condition behind the input so far, as Ctrl-a b makes one. */
+void chr_send_break(struct chr *chr);
 
 /* -EBUSY and a sentence when both this and an earlier front end want the input. */
 int chr_attach(struct chr *chr, struct chr_front *front, struct err *err);

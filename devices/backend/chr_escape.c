@@ -9,6 +9,9 @@ static enum chr_escape_key key_after_escape(uint8_t byte)
 	case 'x':
 	case 'X':
 		return CHR_ESCAPE_QUIT;
+	case 'd':
+	case 'D':
+		return CHR_ESCAPE_DETACH;
 	case 'b':
 	case 'B':
 		return CHR_ESCAPE_BREAK;

@@ -1,6 +1,7 @@
 /*
  * The escape keys of a console on a terminal: Ctrl-a, then
  *   x              quit
+ *   d              detach
  *   b              send a break
  *   a or Ctrl-a    send one Ctrl-a
  *   h, ? and all else   help
@@ -21,6 +22,7 @@ enum chr_escape_key {
 	CHR_ESCAPE_QUIT,
 	CHR_ESCAPE_HELP,
 	CHR_ESCAPE_BREAK,
+	CHR_ESCAPE_DETACH,
 };
 
 /* A zeroed struct is ready. */

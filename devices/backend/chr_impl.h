@@ -64,6 +64,9 @@ struct chr {
 	void (*observer)(void *opaque, const void *data, size_t len);
 	void *observer_opaque;
 	struct chr_stats stats;
+	struct chr_client *clients; /* changed on the loop's thread */
+	uint64_t clients_flushed_ns;
+	bool clients_armed;
 
 	/* The loop's thread alone, but for the atomic. */
 	struct chr_front *fronts;
@@ -79,15 +82,18 @@ struct chr {
 	bool has_escape;
 	void (*escape_fn)(void *opaque, enum chr_escape_key key);
 	void *escape_opaque;
-	struct loop_task input_task, room_task, gone_task;
+	bool in_ended; /* for good: the front end is told when it has all of it */
+	unsigned client_columns, client_rows; /* 0: no client has said */
+	struct loop_timer client_timer;
+	struct loop_task input_task, room_task, gone_task, client_task;
 };
 
 /*
  * Sets up the common part of a zeroed struct; chr_finish() undoes it. `input_bytes` is the
- * size of the input ring. Attached from the start, unless `has_history`.
+ * size of the input ring. Attached from the start, unless `waits` for somebody to come.
  */
 int chr_init(struct chr *chr, const struct chr_ops *ops, struct loop *loop, size_t input_bytes,
-	bool has_history, struct err *err);
+	bool waits, struct err *err);
 void chr_finish(struct chr *chr);
 
 /* The name in messages, cut when it is too long. */
@@ -117,6 +123,18 @@ void chr_output_drop(struct chr *chr);
 /* chr_input.c: watches the input fd while there is room for what it gives. Loop's thread. */
 void chr_input_init(struct chr *chr);
 void chr_input_watch(struct chr *chr);
+
+/* Input from elsewhere than the host side; there has to be room for it. Loop's thread. */
+void chr_input_put(struct chr *chr, const void *data, size_t len);
+
+/* chr_client.c: output for all clients, with the lock held; */
+void chr_clients_put(struct chr *chr, const void *data, size_t len);
+void chr_clients_flush(struct chr *chr);
+
+/* reading on when there is room for input again; and the life. Loop's thread. */
+void chr_clients_watch(struct chr *chr);
+void chr_clients_init(struct chr *chr);
+void chr_clients_close(struct chr *chr);
 
 /* Round each call of a front end; chr->lock is not held then. */
 void chr_front_lock(struct chr_front *front);

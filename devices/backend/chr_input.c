@@ -20,6 +20,7 @@ static void end_input(struct chr *chr)
 		chr_host_detach(chr);
 		chr->ops->gone(chr);
 	} else {
+		chr->in_ended = true;
 		chr_set_input_fd(chr, -1);
 	}
 }
@@ -100,6 +101,11 @@ static void deliver(struct chr *chr)
 	atomic_store(&chr->in_waiting, true);
 	while ((ring_used(&chr->in) || !chr->break_after) && deliver_some(chr, front))
 		;
+	if (!ring_used(&chr->in) && chr->in_ended) {
+		chr->in_ended = false;
+		if (front->input_end)
+			front->input_end(front->opaque);
+	}
 	if (!ring_used(&chr->in) && chr->break_after && !chr->in_direct)
 		atomic_store(&chr->in_waiting, false);
 	chr_front_unlock(front);
@@ -112,6 +118,24 @@ void chr_input_watch(struct chr *chr)
 
 	if (chr->in_watch.loop)
 		loop_fd_set_events(&chr->in_watch, wanted ? EPOLLIN : 0);
+	if (chr->clients)
+		chr_clients_watch(chr);
+}
+
+void chr_input_put(struct chr *chr, const void *data, size_t len)
+{
+	ring_put(&chr->in, data, len);
+	deliver(chr);
+	chr_input_watch(chr);
+}
+
+void chr_send_break(struct chr *chr)
+{
+	/* One that is not given yet stands for both. */
+	if (chr->break_after == SIZE_MAX)
+		chr->break_after = ring_used(&chr->in);
+	deliver(chr);
+	chr_input_watch(chr);
 }
 
 static void handle_input_event(void *opaque, uint32_t events)
@@ -136,6 +160,8 @@ static void run_input(void *opaque)
 	do
 		deliver(chr);
 	while (chr->in_direct && chr->in_started && read_input(chr));
+	if (chr->in_ended)
+		deliver(chr);
 	chr_input_watch(chr);
 }
 

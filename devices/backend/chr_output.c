@@ -108,6 +108,8 @@ static size_t take(struct chr *chr, const void *data, size_t len)
 		return 0;
 	chr->stats.output_bytes += taken;
 	remember(chr, data, taken);
+	if (chr->clients)
+		chr_clients_put(chr, data, taken);
 	if (chr->observer)
 		chr->observer(chr->observer_opaque, data, taken);
 	return taken;

@@ -38,13 +38,9 @@ static void fill(struct control_call *call, void *opaque)
 
 static void take(struct control_call *call, void *opaque)
 {
-	int fd = control_socket(call);
-
 	(void)opaque;
-	if (fd < 0)
-		return;
-	control_take(call);
-	close(fd);
+	if (control_socket(call) >= 0)
+		control_take(call);
 }
 
 static const struct control_command table[] = {

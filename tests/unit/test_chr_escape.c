@@ -14,7 +14,7 @@
 /* Feeds all of `in`, `step` bytes at a time, and notes the keys as letters. */
 static void feed(const char *in, size_t step, char *out, char *keys)
 {
-	static const char letters[] = {'-', 'q', 'h', 'b'};
+	static const char letters[] = {'-', 'q', 'h', 'b', 'd'};
 	struct chr_escape escape = {0};
 	size_t len = strlen(in), out_len = 0, key_count = 0;
 
@@ -47,6 +47,8 @@ static const struct {
 	{"\001t", "", "h"},
 	{"\001z\001\033", "", "hh"},
 	{"\001b", "", "b"},
+	{"\001dd", "d", "d"},
+	{"\001D", "", "d"},
 	{"x\001by", "xy", "b"},
 	{"\001\001", "\001", ""},
 	{"\001a", "\001", ""},

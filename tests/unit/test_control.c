@@ -51,9 +51,11 @@ static void refuse(struct control_call *call, void *opaque)
 
 static void take_over(struct control_call *call, void *opaque)
 {
+	int fd = control_socket(call);
+
 	(void)opaque;
-	taken_fd = control_socket(call);
-	if (taken_fd >= 0)
+	taken_fd = fd < 0 ? -1 : dup(fd);
+	if (fd >= 0)
 		control_take(call);
 }
 
