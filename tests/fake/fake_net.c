@@ -239,6 +239,11 @@ size_t fake_net_take(struct fake_net *fake, unsigned queue, void *bytes, size_t 
 	return len;
 }
 
+void fake_net_drop(struct fake_net *fake, unsigned queue)
+{
+	free(remove_first(&fake->to_guest[queue]));
+}
+
 void fake_net_tell_readable(struct fake_net *fake, unsigned queue)
 {
 	net_tell_readable(&fake->net, queue);

@@ -58,6 +58,9 @@ void fake_net_put(struct fake_net *fake, unsigned queue, const struct virtio_net
 /* The next frame that was sent, header included: its length, at most `size`; 0: none. */
 size_t fake_net_take(struct fake_net *fake, unsigned queue, void *bytes, size_t size);
 
+/* The oldest frame for the guest is lost. */
+void fake_net_drop(struct fake_net *fake, unsigned queue);
+
 /* Calls the front end. */
 void fake_net_tell_readable(struct fake_net *fake, unsigned queue);
 void fake_net_make_room(struct fake_net *fake, unsigned queue, unsigned frames);
