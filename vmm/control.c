@@ -56,6 +56,7 @@ static void cut_off(struct control_client *client)
 
 /* ---- Answers ---- */
 
+PRINTF_LIKE(2, 0)
 static void print_list(struct control_call *call, const char *format, va_list list)
 {
 	size_t room = CONTROL_TEXT_MAX - call->text_len;
