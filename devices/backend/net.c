@@ -18,10 +18,11 @@ int net_open(struct net **net, const struct net_config *config, struct loop *loo
 		return net_user_open(net, config, loop, err);
 	case NET_SOCKET:
 		return net_socket_open(net, config, loop, err);
-	default:
-		return err_set(err, EXIT_CODE_DEVICE, ENOTSUP,
-			"this build has no network back end of kind %d", (int)config->kind);
+	case NET_TAP:
+		return net_tap_open(net, config, loop, err);
 	}
+	ASSERT(!"a kind of network that there is not");
+	return -EINVAL;
 }
 
 void net_close(struct net *net)

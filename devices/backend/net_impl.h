@@ -41,3 +41,5 @@ int net_user_open(
 	struct net **net, const struct net_config *config, struct loop *loop, struct err *err);
 int net_socket_open(
 	struct net **net, const struct net_config *config, struct loop *loop, struct err *err);
+int net_tap_open(
+	struct net **net, const struct net_config *config, struct loop *loop, struct err *err);

@@ -1,0 +1,678 @@
+/*
+ * A TAP interface of the host: the guest's card and the host's interface are the two ends of one
+ * cable. The only file that knows <linux/if_tun.h>. Frames go straight between the guest's memory
+ * and the kernel, with the virtio header in front (IFF_VNET_HDR), so that checksums and
+ * segmentation can be left to whoever is able to.
+ *
+ * An interface that is there is used as it is; one that is not is made and set up, where that is
+ * allowed, and vanishes with us. While the guest's driver is not ready the host sees no carrier;
+ * when the host's interface is set down the guest sees none.
+ *
+ * Sources: the kernel's Documentation/networking/tuntap.rst, VIRTIO 1.2, 5.1.6.
+ *
+ * What the guest can send         limit                          enforced in
+ * headers that make no sense      EINVAL                         the kernel's tun driver
+ * frames while the interface is   dropped, counted               tap_send()
+ * down, or faster than the host
+ *
+ * Threads: net.h's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <pwd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "devices/backend/net_impl.h"
+#include "vmm/base/log.h"
+#include "vmm/base/util.h"
+
+enum {
+	PARTS_MAX = 1023,
+	STALE_FRAMES_MAX = 1024, /* more than an interface's queue has */
+	MESSAGES_MAX = 64,	 /* of netlink, in one go */
+	TAP_FLAGS = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR,
+};
+
+/* Told once of each frame: a guest that has no buffers for it costs nothing. */
+#define RECEIVE_EVENTS (EPOLLIN | EPOLLET)
+
+#define BIT(feature) (UINT64_C(1) << (feature))
+
+struct tap_queue {
+	struct net_tap *tap;
+	unsigned index;
+	struct loop_fd watch; /* while the guest's driver uses it */
+};
+
+struct net_tap {
+	struct net net;
+	char name[IFNAMSIZ];
+	int fds[NET_QUEUES_MAX]; /* of the queues there are */
+	struct tap_queue queues[NET_QUEUES_MAX];
+	unsigned pairs; /* in use; net.info.queues there are */
+	bool started;
+	bool is_up;	 /* the interface */
+	bool is_gone;	 /* it was removed */
+	bool is_foreign; /* in another network namespace, where it can't be watched */
+	int control;	 /* a socket for ioctls; -1 */
+	struct loop_fd link_watch;
+
+	_Atomic uint64_t sent_frames, sent_bytes, received_frames, received_bytes;
+	_Atomic uint64_t dropped_to_host, dropped_to_guest;
+};
+
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* ---- The interface, as the host sees it ---- */
+
+/* An ioctl about the interface on `fd`; the name is filled in. 0 or -errno. */
+static int ask(const struct net_tap *self, int fd, unsigned long request, struct ifreq *ifr)
+{
+	memcpy(ifr->ifr_name, self->name, sizeof(ifr->ifr_name));
+	return ioctl(fd, request, ifr) < 0 ? -errno : 0;
+}
+
+/* The interface may have been renamed. */
+static void refresh_name(struct net_tap *self)
+{
+	struct ifreq ifr = {.ifr_flags = 0};
+
+	if (ioctl(self->fds[0], TUNGETIFF, &ifr) == 0)
+		memcpy(self->name, ifr.ifr_name, sizeof(self->name));
+}
+
+static bool read_is_up(struct net_tap *self)
+{
+	struct ifreq ifr = {.ifr_flags = 0};
+
+	if (self->is_foreign)
+		return true;
+	if (self->is_gone)
+		return false;
+	refresh_name(self);
+	return ask(self, self->control, SIOCGIFFLAGS, &ifr) == 0 && ifr.ifr_flags & IFF_UP;
+}
+
+/* A descriptor can belong to an interface of another namespace; there may be one of its name here. */
+static bool find_out_foreign(struct net_tap *self)
+{
+	struct ifreq there = {.ifr_flags = 0}, here = {.ifr_flags = 0};
+
+	return ask(self, self->fds[0], SIOCGIFHWADDR, &there) < 0 ||
+		ask(self, self->control, SIOCGIFHWADDR, &here) < 0 ||
+		memcmp(there.ifr_hwaddr.sa_data, here.ifr_hwaddr.sa_data, NET_MAC_BYTES) != 0;
+}
+
+static void check_link(struct net_tap *self)
+{
+	bool is_up = read_is_up(self);
+
+	if (is_up == self->is_up)
+		return;
+	if (self->is_gone)
+		log_warn("net %s: the interface was removed; the guest has no carrier any more",
+			self->name);
+	self->is_up = is_up;
+	net_tell_link(&self->net, is_up);
+}
+
+/* The kernel tells of some interface; whose and what does not matter. */
+static void handle_link(void *opaque, uint32_t events)
+{
+	struct net_tap *self = opaque;
+	char message[8192];
+
+	(void)events;
+	for (int i = 0; i < MESSAGES_MAX; i++)
+		if (recv(self->link_watch.fd, message, sizeof(message), MSG_DONTWAIT) < 0 &&
+			errno != ENOBUFS)
+			break;
+	check_link(self);
+}
+
+/* What the host sees as the cable; only kernels before 5.0 can't be told. */
+static void set_carrier(const struct net_tap *self, int on)
+{
+	if (ioctl(self->fds[0], TUNSETCARRIER, &on) < 0)
+		log_debug("net %s: TUNSETCARRIER: %s", self->name, strerror(errno));
+}
+
+/* ---- Frames ---- */
+
+static void handle_queue(void *opaque, uint32_t events)
+{
+	struct tap_queue *queue = opaque;
+	struct net_tap *self = queue->tap;
+
+	if (events & EPOLLOUT) {
+		loop_fd_set_events(&queue->watch, RECEIVE_EVENTS);
+		net_tell_writable(&self->net, queue->index);
+	}
+	if (events & ~(uint32_t)EPOLLOUT)
+		net_tell_readable(&self->net, queue->index);
+	/* Found while reading, which must not call back. */
+	if (self->is_gone)
+		check_link(self);
+}
+
+static void watch_queue(struct net_tap *self, unsigned index)
+{
+	struct tap_queue *queue = &self->queues[index];
+	int ret;
+
+	queue->watch.events = RECEIVE_EVENTS;
+	ret = loop_fd_add(self->net.loop, &queue->watch);
+	if (ret < 0)
+		log_warn("net %s: can't watch it: %s", self->name, strerror(-ret));
+}
+
+static int tap_send(struct net *net, unsigned queue, const struct iovec *iov, unsigned iov_count)
+{
+	struct net_tap *self = (struct net_tap *)net;
+	ssize_t n = writev(self->fds[queue], iov, (int)iov_count);
+
+	if (n >= 0) {
+		count(&self->sent_frames, 1);
+		count(&self->sent_bytes, (uint64_t)n - NET_HEADER_BYTES);
+		return 0;
+	}
+	switch (errno) {
+	case EAGAIN:
+		if (self->started)
+			loop_fd_set_events(&self->queues[queue].watch, RECEIVE_EVENTS | EPOLLOUT);
+		return -EAGAIN;
+	case EINVAL:
+	case EFAULT:
+		return -EINVAL;
+	case EBADFD:
+		self->is_gone = true;
+		break;
+	}
+	/* EIO: the interface is down. */
+	count(&self->dropped_to_host, 1);
+	return 0;
+}
+
+/* One frame, or -errno; its length is more than `room` when it was cut. */
+static ssize_t read_frame(
+	const struct net_tap *self, unsigned queue, const struct iovec *iov, unsigned iov_count)
+{
+	struct iovec parts[PARTS_MAX + 1];
+	uint8_t overflow;
+	ssize_t n;
+
+	/* One byte more than the caller has room for tells a frame that fits from one that is cut. */
+	memcpy(parts, iov, iov_count * sizeof(*iov));
+	parts[iov_count] = (struct iovec){&overflow, 1};
+	n = readv(self->fds[queue], parts, (int)iov_count + 1);
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t tap_receive(
+	struct net *net, unsigned queue, const struct iovec *iov, unsigned iov_count)
+{
+	struct net_tap *self = (struct net_tap *)net;
+	size_t room = 0;
+	ssize_t n;
+
+	if (iov_count > PARTS_MAX)
+		return -EAGAIN;
+	for (unsigned i = 0; i < iov_count; i++)
+		room += iov[i].iov_len;
+	while ((n = read_frame(self, queue, iov, iov_count)) > (ssize_t)room)
+		count(&self->dropped_to_guest, 1);
+	if (n == -EBADFD)
+		self->is_gone = true;
+	if (n < NET_HEADER_BYTES)
+		return -EAGAIN;
+	count(&self->received_frames, 1);
+	count(&self->received_bytes, (uint64_t)n - NET_HEADER_BYTES);
+	return n;
+}
+
+static void drop_stale(struct net_tap *self)
+{
+	uint8_t byte;
+	struct iovec iov = {&byte, 0};
+
+	for (unsigned q = 0; q < self->pairs; q++)
+		for (int i = 0; i < STALE_FRAMES_MAX && read_frame(self, q, &iov, 1) >= 0; i++)
+			count(&self->dropped_to_guest, 1);
+}
+
+/* ---- What the guest's driver asks for ---- */
+
+static void tap_start(struct net *net)
+{
+	struct net_tap *self = (struct net_tap *)net;
+
+	drop_stale(self);
+	for (unsigned i = 0; i < self->pairs; i++)
+		watch_queue(self, i);
+	self->started = true;
+	set_carrier(self, 1);
+}
+
+static void tap_stop(struct net *net)
+{
+	struct net_tap *self = (struct net_tap *)net;
+
+	set_carrier(self, 0);
+	for (unsigned i = 0; i < self->pairs; i++)
+		loop_fd_remove(&self->queues[i].watch);
+	self->started = false;
+}
+
+static bool tap_link_is_up(const struct net *net)
+{
+	return ((const struct net_tap *)net)->is_up;
+}
+
+static int set_offloads(int fd, uint64_t offloads)
+{
+	unsigned long flags = 0;
+
+	if (offloads & BIT(VIRTIO_NET_F_GUEST_CSUM)) {
+		flags = TUN_F_CSUM;
+		flags |= offloads & BIT(VIRTIO_NET_F_GUEST_TSO4) ? TUN_F_TSO4 : 0;
+		flags |= offloads & BIT(VIRTIO_NET_F_GUEST_TSO6) ? TUN_F_TSO6 : 0;
+		/* The kernel takes ECN only together with TSO. */
+		if (flags & (TUN_F_TSO4 | TUN_F_TSO6) && offloads & BIT(VIRTIO_NET_F_GUEST_ECN))
+			flags |= TUN_F_TSO_ECN;
+	}
+	return ioctl(fd, TUNSETOFFLOAD, flags) < 0 ? -errno : 0;
+}
+
+static int tap_set_offloads(struct net *net, uint64_t offloads)
+{
+	return set_offloads(((struct net_tap *)net)->fds[0], offloads);
+}
+
+/* The host spreads its frames over the queues that are attached. */
+static int attach_queue(const struct net_tap *self, unsigned queue, bool attach)
+{
+	struct ifreq ifr = {.ifr_flags = attach ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
+
+	return ask(self, self->fds[queue], TUNSETQUEUE, &ifr);
+}
+
+static int tap_set_queues(struct net *net, unsigned pairs)
+{
+	struct net_tap *self = (struct net_tap *)net;
+	int ret = 0;
+
+	for (; ret >= 0 && self->pairs < pairs; self->pairs++) {
+		ret = attach_queue(self, self->pairs, true);
+		if (ret < 0)
+			break;
+		if (self->started)
+			watch_queue(self, self->pairs);
+	}
+	for (; ret >= 0 && self->pairs > pairs; self->pairs--) {
+		loop_fd_remove(&self->queues[self->pairs - 1].watch);
+		ret = attach_queue(self, self->pairs - 1, false);
+		if (ret < 0)
+			break;
+	}
+	return ret;
+}
+
+static void tap_get_stats(struct net *net, struct net_stats *stats)
+{
+	struct net_tap *self = (struct net_tap *)net;
+
+	*stats = (struct net_stats){
+		.sent_frames = atomic_load(&self->sent_frames),
+		.sent_bytes = atomic_load(&self->sent_bytes),
+		.received_frames = atomic_load(&self->received_frames),
+		.received_bytes = atomic_load(&self->received_bytes),
+		.dropped_to_host = atomic_load(&self->dropped_to_host),
+		.dropped_to_guest = atomic_load(&self->dropped_to_guest),
+	};
+}
+
+static void tap_close(struct net *net)
+{
+	struct net_tap *self = (struct net_tap *)net;
+
+	loop_fd_remove(&self->link_watch);
+	for (unsigned i = 0; i < NET_QUEUES_MAX; i++) {
+		loop_fd_remove(&self->queues[i].watch);
+		if (self->fds[i] >= 0)
+			close(self->fds[i]);
+	}
+	if (self->link_watch.fd >= 0)
+		close(self->link_watch.fd);
+	if (self->control >= 0)
+		close(self->control);
+	free(self);
+}
+
+static const struct net_ops tap_ops = {
+	.start = tap_start,
+	.stop = tap_stop,
+	.link_is_up = tap_link_is_up,
+	.set_offloads = tap_set_offloads,
+	.set_queues = tap_set_queues,
+	.send = tap_send,
+	.receive = tap_receive,
+	.get_stats = tap_get_stats,
+	.close = tap_close,
+};
+
+/* ---- Opening by name ---- */
+
+/* "tap" or "tun" for an interface of the tun driver, "" for any other and for none. */
+static void read_tun_kind(const struct net_tap *self, char *kind, size_t size)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq ifr = {.ifr_data = (char *)&info};
+
+	*kind = '\0';
+	if (ask(self, self->control, SIOCETHTOOL, &ifr) == 0 && !strcmp(info.driver, "tun"))
+		snprintf(kind, size, "%.*s", (int)sizeof(info.bus_info), info.bus_info);
+}
+
+/* What root does once, so that this user can have the interface ever after. */
+static void hint_tuntap(const struct net_tap *self, bool exists, unsigned queues, struct err *err)
+{
+	const struct passwd *user = getpwuid(geteuid());
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
+	err_hint(err, "as root: %s%s%sip tuntap add dev %s mode tap %suser %s && ip link set %s up",
+		exists ? "ip link delete " : "", exists ? self->name : "", exists ? " && " : "",
+		self->name, queues > 1 ? "multi_queue " : "", user ? user->pw_name : number,
+		self->name);
+}
+
+static int refuse_interface(
+	const struct net_tap *self, int errnum, bool exists, unsigned queues, struct err *err)
+{
+	const char *name = self->name;
+	char kind[ETHTOOL_BUSINFO_LEN];
+
+	read_tun_kind(self, kind, sizeof(kind));
+	if (exists && !*kind)
+		return err_set(err, EXIT_CODE_DEVICE, errnum,
+			"the interface %s is no TAP interface", name);
+	if (exists && !strcmp(kind, "tun"))
+		return err_set(err, EXIT_CODE_DEVICE, errnum,
+			"the interface %s is a TUN interface (without Ethernet), not a TAP", name);
+	switch (errnum) {
+	case EBUSY:
+		return err_set(err, EXIT_CODE_DEVICE, errnum,
+			"the TAP interface %s is in use by another program", name);
+	case EPERM:
+		hint_tuntap(self, exists, queues, err);
+		return exists
+			? err_set(err, EXIT_CODE_DEVICE, errnum,
+				  "the TAP interface %s is another user's", name)
+			: err_set(err, EXIT_CODE_DEVICE, errnum,
+				  "there is no interface %s, and only root can make one", name);
+	case EINVAL:
+		hint_tuntap(self, exists, queues, err);
+		return err_set(err, EXIT_CODE_DEVICE, errnum,
+			"the TAP interface %s was made %s several queues", name,
+			queues > 1 ? "without" : "for");
+	case E2BIG:
+		return err_set(err, EXIT_CODE_DEVICE, errnum,
+			"the TAP interface %s has no room for %u more queues", name, queues);
+	default:
+		return err_set(err, EXIT_CODE_DEVICE, errnum, "can't use the TAP interface %s: %s",
+			name, strerror(errnum));
+	}
+}
+
+static int open_tun(struct err *err)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), ret = -errno;
+
+	if (fd >= 0)
+		return fd;
+	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
+		err_hint(err, "as root: modprobe tun");
+	else if (ret == -EACCES)
+		err_hint(err, "as root: chmod 666 /dev/net/tun; it is so on most systems");
+	return err_set(err, EXIT_CODE_DEVICE, -ret, "can't open /dev/net/tun: %s", strerror(-ret));
+}
+
+/* One descriptor for each pair. 0 or -errno, with a sentence only if there is none of /dev/net/tun. */
+static int attach(struct net_tap *self, unsigned queue, bool multi, struct err *err)
+{
+	struct ifreq ifr = {.ifr_flags = (short)(TAP_FLAGS | (multi ? IFF_MULTI_QUEUE : 0))};
+	int ret;
+
+	if (self->fds[queue] < 0)
+		self->fds[queue] = open_tun(err);
+	if (self->fds[queue] < 0)
+		return self->fds[queue];
+	ret = ask(self, self->fds[queue], TUNSETIFF, &ifr);
+	if (ret == 0)
+		memcpy(self->name, ifr.ifr_name, sizeof(self->name));
+	return ret;
+}
+
+static int check_name(const char *name, struct err *err)
+{
+	size_t len = strlen(name);
+
+	if (len >= IFNAMSIZ)
+		return err_set(err, EXIT_CODE_DEVICE, ENAMETOOLONG,
+			"an interface's name has at most %d characters, not %zu: %.60s",
+			IFNAMSIZ - 1, len, name);
+	if (!strcmp(name, ".") || !strcmp(name, "..") || name[strcspn(name, "/: \t\n%")])
+		return err_set(
+			err, EXIT_CODE_DEVICE, EINVAL, "'%s' is no name of an interface", name);
+	return 0;
+}
+
+/* An interface of ours can be used at once. */
+static void set_up(const struct net_tap *self)
+{
+	struct ifreq ifr = {.ifr_flags = 0};
+
+	if (ask(self, self->control, SIOCGIFFLAGS, &ifr) < 0)
+		return;
+	ifr.ifr_flags |= IFF_UP;
+	if (ask(self, self->control, SIOCSIFFLAGS, &ifr) < 0)
+		log_debug("net %s: can't set it up: %s", self->name, strerror(errno));
+}
+
+static int open_by_name(struct net_tap *self, const struct net_config *config, struct err *err)
+{
+	bool multi = config->queues > 1, exists;
+	int ret = check_name(config->path, err);
+
+	if (ret < 0)
+		return ret;
+	snprintf(self->name, sizeof(self->name), "%s", config->path);
+	exists = if_nametoindex(self->name);
+	ret = attach(self, 0, multi, err);
+	/* Made for several queues, and one is enough for us. */
+	if (ret == -EINVAL && exists && !multi)
+		ret = attach(self, 0, true, err);
+	for (unsigned i = 1; ret >= 0 && i < config->queues; i++)
+		ret = attach(self, i, true, err);
+	if (ret < 0)
+		return err_is_set(err) ? ret
+				       : refuse_interface(self, -ret, exists, config->queues, err);
+	self->net.info.queues = config->queues;
+	if (!exists)
+		set_up(self);
+	return 0;
+}
+
+/* ---- Opening a descriptor ---- */
+
+static int open_passed(struct net_tap *self, const struct net_config *config, struct err *err)
+{
+	struct ifreq ifr = {.ifr_flags = 0};
+	int flags = fcntl(config->fd, F_GETFL);
+
+	if (flags < 0)
+		return err_set(err, EXIT_CODE_DEVICE, EBADF,
+			"--net fd=%d: no such descriptor was passed in", config->fd);
+	if (ioctl(config->fd, TUNGETIFF, &ifr) < 0 || !(ifr.ifr_flags & IFF_TAP))
+		return err_set(err, EXIT_CODE_DEVICE, ENOTTY,
+			"--net fd=%d: the descriptor is no TAP interface", config->fd);
+	if (!(ifr.ifr_flags & IFF_VNET_HDR) || !(ifr.ifr_flags & IFF_NO_PI))
+		return err_set(err, EXIT_CODE_DEVICE, EINVAL,
+			"--net fd=%d: the TAP interface %.15s was opened without the flags "
+			"IFF_VNET_HDR and IFF_NO_PI",
+			config->fd, ifr.ifr_name);
+	self->fds[0] = config->fd;
+	memcpy(self->name, ifr.ifr_name, sizeof(self->name));
+	if (fcntl(config->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+		fcntl(config->fd, F_SETFD, FD_CLOEXEC) < 0)
+		return err_set(err, EXIT_CODE_DEVICE, errno, "--net fd=%d: %s", config->fd,
+			strerror(errno));
+	return 0;
+}
+
+/* ---- The same for both ---- */
+
+static int set_header(const struct net_tap *self, struct err *err)
+{
+	const int bytes = NET_HEADER_BYTES;
+
+	for (unsigned i = 0; i < self->net.info.queues; i++)
+		if (ioctl(self->fds[i], TUNSETVNETHDRSZ, &bytes) < 0)
+			return err_set(err, EXIT_CODE_DEVICE, errno,
+				"the TAP interface %s can't have virtio headers: %s", self->name,
+				strerror(errno));
+	return 0;
+}
+
+static uint64_t find_offloads(const struct net_tap *self, const struct net_config *config)
+{
+	const uint64_t to_guest = BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4) |
+		BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN);
+	const uint64_t from_guest = BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) |
+		BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN);
+	bool can = !config->no_offloads && set_offloads(self->fds[0], to_guest) == 0;
+
+	/* None until the driver wants them. */
+	if (set_offloads(self->fds[0], 0) < 0)
+		log_debug("net %s: TUNSETOFFLOAD: %s", self->name, strerror(errno));
+	return can ? to_guest | from_guest : 0;
+}
+
+static unsigned find_mtu(const struct net_tap *self, const struct net_config *config)
+{
+	struct ifreq ifr = {.ifr_flags = 0};
+
+	if (config->mtu)
+		return config->mtu;
+	if (!self->is_foreign && ask(self, self->control, SIOCGIFMTU, &ifr) == 0 &&
+		ifr.ifr_mtu >= NET_MTU_MIN && ifr.ifr_mtu <= NET_MTU_MAX)
+		return (unsigned)ifr.ifr_mtu;
+	return NET_MTU_DEFAULT;
+}
+
+static int watch_link(struct net_tap *self, struct err *err)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE), ret;
+
+	self->link_watch.fd = fd;
+	ret = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0
+		? -errno
+		: loop_fd_add(self->net.loop, &self->link_watch);
+	return ret < 0 ? err_set(err, EXIT_CODE_DEVICE, -ret,
+				 "can't watch the TAP interface %s: %s", self->name, strerror(-ret))
+		       : 0;
+}
+
+/* One pair is in use until the driver asks for more. */
+static int detach_others(struct net_tap *self, struct err *err)
+{
+	int ret = 0;
+
+	self->pairs = self->net.info.queues;
+	if (self->pairs > 1)
+		ret = tap_set_queues(&self->net, 1);
+	return ret < 0 ? err_set(err, EXIT_CODE_DEVICE, -ret,
+				 "can't set queues of the TAP interface %s: %s", self->name,
+				 strerror(-ret))
+		       : 0;
+}
+
+static int open_parts(struct net_tap *self, const struct net_config *config, struct err *err)
+{
+	int ret;
+
+	self->control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (self->control < 0)
+		return err_set(
+			err, EXIT_CODE_DEVICE, errno, "can't make a socket: %s", strerror(errno));
+	ret = config->path ? open_by_name(self, config, err) : open_passed(self, config, err);
+	for (unsigned i = 0; ret >= 0 && i < self->net.info.queues; i++)
+		self->queues[i].watch.fd = self->fds[i];
+	if (ret >= 0)
+		ret = set_header(self, err);
+	if (ret >= 0)
+		ret = detach_others(self, err);
+	if (ret < 0)
+		return ret;
+	self->is_foreign = find_out_foreign(self);
+	self->net.info.mtu = find_mtu(self, config);
+	self->net.info.offloads = find_offloads(self, config);
+	self->net.info.vhost_fds = config->no_vhost ? NULL : self->fds;
+	set_carrier(self, 0);
+	ret = self->is_foreign ? 0 : watch_link(self, err);
+	self->is_up = read_is_up(self);
+	if (!self->is_up)
+		log_warn("the TAP interface %s is down, so the guest has no carrier; as root: "
+			 "ip link set %s up",
+			self->name, self->name);
+	return ret;
+}
+
+int net_tap_open(
+	struct net **net, const struct net_config *config, struct loop *loop, struct err *err)
+{
+	struct net_tap *self = calloc(1, sizeof(*self));
+	int ret;
+
+	if (!self)
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a network");
+	self->net = (struct net){
+		.ops = &tap_ops,
+		.info = {.name = self->name, .queues = 1},
+		.loop = loop,
+	};
+	self->control = -1;
+	self->link_watch =
+		(struct loop_fd){.fd = -1, .events = EPOLLIN, .fn = handle_link, .opaque = self};
+	for (unsigned i = 0; i < NET_QUEUES_MAX; i++) {
+		self->fds[i] = -1;
+		self->queues[i] = (struct tap_queue){.tap = self, .index = i};
+		self->queues[i].watch =
+			(struct loop_fd){.fd = -1, .fn = handle_queue, .opaque = &self->queues[i]};
+	}
+	ret = open_parts(self, config, err);
+	if (ret < 0) {
+		tap_close(&self->net);
+		return ret;
+	}
+	*net = &self->net;
+	return 0;
+}
