@@ -142,6 +142,9 @@ static int build_cmdline(struct machine *machine, struct err *err)
 		request.console = "ttyS0";
 	if (config->console != CONSOLE_SERIAL)
 		request.last_console = "hvc0";
+	if (!machine->hvc0 && cmdline_has(config->append, "console=hvc0"))
+		log_warn("--append says console=hvc0, but there is no hvc0: --console hvc0 makes "
+			 "one");
 
 	/* A person who says root= knows better, and the disk need not be read. */
 	if (!cmdline_has(config->append, "root") &&
