@@ -82,6 +82,12 @@ int net_set_queues(struct net *net, unsigned pairs)
 	return net->ops->set_queues ? net->ops->set_queues(net, pairs) : 0;
 }
 
+void net_set_bypassed(struct net *net, bool bypassed)
+{
+	if (net->ops->set_bypassed)
+		net->ops->set_bypassed(net, bypassed);
+}
+
 int net_send(struct net *net, unsigned queue, const struct iovec *iov, unsigned count)
 {
 	return net->ops->send(net, queue, iov, count);

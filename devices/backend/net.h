@@ -162,6 +162,12 @@ int net_set_offloads(struct net *net, uint64_t offloads);
 int net_set_queues(struct net *net, unsigned pairs);
 
 /*
+ * tap: from now on (or no longer) the kernel moves the frames through vhost_fds: the back end
+ * looks at none and calls neither readable() nor writable(). Until net_stop().
+ */
+void net_set_bypassed(struct net *net, bool bypassed);
+
+/*
  * Sends one frame: header and Ethernet frame, spread as the caller likes. 0: taken, or dropped
  * and counted; -EAGAIN: no room, writable() tells when; -EINVAL: no frame the back end can send.
  */

@@ -55,7 +55,7 @@ enum {
 struct tap_queue {
 	struct net_tap *tap;
 	unsigned index;
-	struct loop_fd watch; /* while the guest's driver uses it */
+	struct loop_fd watch;
 };
 
 struct net_tap {
@@ -65,10 +65,11 @@ struct net_tap {
 	struct tap_queue queues[NET_QUEUES_MAX];
 	unsigned pairs; /* in use; net.info.queues there are */
 	bool started;
-	bool is_up;	 /* the interface */
-	bool is_gone;	 /* it was removed */
-	bool is_foreign; /* in another network namespace, where it can't be watched */
-	int control;	 /* a socket for ioctls; -1 */
+	bool is_bypassed; /* by vhost-net: nothing is watched */
+	bool is_up;	  /* the interface */
+	bool is_gone;	  /* it was removed */
+	bool is_foreign;  /* in another network namespace, where it can't be watched */
+	int control;	  /* a socket for ioctls; -1 */
 	struct loop_fd link_watch;
 
 	_Atomic uint64_t sent_frames, sent_bytes, received_frames, received_bytes;
@@ -172,15 +173,23 @@ static void handle_queue(void *opaque, uint32_t events)
 		check_link(self);
 }
 
-static void watch_queue(struct net_tap *self, unsigned index)
+/* Watches the queues in use, or none. */
+static void update_watches(struct net_tap *self)
 {
-	struct tap_queue *queue = &self->queues[index];
-	int ret;
+	for (unsigned i = 0; i < NET_QUEUES_MAX; i++) {
+		struct loop_fd *watch = &self->queues[i].watch;
+		bool wanted = self->started && !self->is_bypassed && i < self->pairs;
+		int ret = 0;
 
-	queue->watch.events = RECEIVE_EVENTS;
-	ret = loop_fd_add(self->net.loop, &queue->watch);
-	if (ret < 0)
-		log_warn("net %s: can't watch it: %s", self->name, strerror(-ret));
+		if (!wanted) {
+			loop_fd_remove(watch);
+		} else if (!watch->loop) {
+			watch->events = RECEIVE_EVENTS;
+			ret = loop_fd_add(self->net.loop, watch);
+		}
+		if (ret < 0)
+			log_warn("net %s: can't watch it: %s", self->name, strerror(-ret));
+	}
 }
 
 static int tap_send(struct net *net, unsigned queue, const struct iovec *iov, unsigned iov_count)
@@ -264,9 +273,9 @@ static void tap_start(struct net *net)
 	struct net_tap *self = (struct net_tap *)net;
 
 	drop_stale(self);
-	for (unsigned i = 0; i < self->pairs; i++)
-		watch_queue(self, i);
 	self->started = true;
+	self->is_bypassed = false;
+	update_watches(self);
 	set_carrier(self, 1);
 }
 
@@ -275,9 +284,16 @@ static void tap_stop(struct net *net)
 	struct net_tap *self = (struct net_tap *)net;
 
 	set_carrier(self, 0);
-	for (unsigned i = 0; i < self->pairs; i++)
-		loop_fd_remove(&self->queues[i].watch);
 	self->started = false;
+	update_watches(self);
+}
+
+static void tap_set_bypassed(struct net *net, bool bypassed)
+{
+	struct net_tap *self = (struct net_tap *)net;
+
+	self->is_bypassed = bypassed;
+	update_watches(self);
 }
 
 static bool tap_link_is_up(const struct net *net)
@@ -318,19 +334,15 @@ static int tap_set_queues(struct net *net, unsigned pairs)
 	struct net_tap *self = (struct net_tap *)net;
 	int ret = 0;
 
-	for (; ret >= 0 && self->pairs < pairs; self->pairs++) {
-		ret = attach_queue(self, self->pairs, true);
-		if (ret < 0)
-			break;
-		if (self->started)
-			watch_queue(self, self->pairs);
+	while (ret >= 0 && self->pairs != pairs) {
+		bool more = self->pairs < pairs;
+		unsigned queue = more ? self->pairs : self->pairs - 1;
+
+		ret = attach_queue(self, queue, more);
+		if (ret >= 0)
+			self->pairs = more ? queue + 1 : queue;
 	}
-	for (; ret >= 0 && self->pairs > pairs; self->pairs--) {
-		loop_fd_remove(&self->queues[self->pairs - 1].watch);
-		ret = attach_queue(self, self->pairs - 1, false);
-		if (ret < 0)
-			break;
-	}
+	update_watches(self);
 	return ret;
 }
 
@@ -371,6 +383,7 @@ static const struct net_ops tap_ops = {
 	.link_is_up = tap_link_is_up,
 	.set_offloads = tap_set_offloads,
 	.set_queues = tap_set_queues,
+	.set_bypassed = tap_set_bypassed,
 	.send = tap_send,
 	.receive = tap_receive,
 	.get_stats = tap_get_stats,

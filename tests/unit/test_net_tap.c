@@ -313,6 +313,30 @@ static void test_the_host_sees_whether_the_driver_is_there(void **state)
 	assert_true(has_carrier("vmmtap0"));
 }
 
+/* While vhost-net has the descriptors the loop is not told of frames; afterwards it is. */
+static void test_bypassed(void **state)
+{
+	struct net_config config = tap_config("vmmtap0", 1);
+	uint8_t frame[2000];
+	int host;
+
+	(void)state;
+	start_tap(&config);
+	host = host_end("vmmtap0");
+	net_set_bypassed(net, true);
+	run();
+	readables = 0;
+	make_frame(frame, 'a', 100);
+	assert_int_equal(send(host, frame, 100, 0), 100);
+	run();
+	assert_int_equal(readables, 0);
+	net_set_bypassed(net, false);
+	run();
+	assert_true(readables > 0);
+	assert_int_equal(receive_frame(frame, sizeof(frame)), 100);
+	close(host);
+}
+
 static void test_queues_and_offloads(void **state)
 {
 	const uint64_t csum = UINT64_C(1) << VIRTIO_NET_F_GUEST_CSUM,
@@ -449,6 +473,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_an_interface_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_the_host_sees_whether_the_driver_is_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bypassed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queues_and_offloads, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_persistent_interface_is_kept, setup, teardown),
