@@ -232,6 +232,10 @@ void chr_host_attach(struct chr *chr, int in_fd, int out_fd)
 	const uint8_t *piece;
 	size_t first;
 
+	/* Who was here before has left, which is told before somebody new is. */
+	if (chr->left_late)
+		chr_tell_host_changed(chr);
+	chr->left_late = chr->in_half_closed = chr->in_rest_waits = false;
 	pthread_mutex_lock(&chr->lock);
 	set_output_fd_locked(chr, out_fd);
 	chr->attached = true;
@@ -256,7 +260,10 @@ void chr_host_detach(struct chr *chr)
 	set_output_fd_locked(chr, -1);
 	pthread_mutex_unlock(&chr->lock);
 	chr_set_input_fd(chr, -1);
-	chr_tell_host_changed(chr);
+	/* To the guest a channel is open until all that came through it is taken. */
+	chr->left_late = ring_used(&chr->in);
+	if (!chr->left_late)
+		chr_tell_host_changed(chr);
 }
 
 static void run_gone(void *opaque)
@@ -269,6 +276,10 @@ static void run_gone(void *opaque)
 	is_stale = chr->attached || chr->out_watch.fd < 0;
 	pthread_mutex_unlock(&chr->lock);
 	if (is_stale)
+		return;
+	chr_input_keep_rest(chr);
+	/* Its end may have been found in there. */
+	if (chr->out_watch.fd < 0)
 		return;
 	chr_host_detach(chr);
 	chr->ops->gone(chr);

@@ -17,6 +17,8 @@ enum {
 	CHR_INPUT_BYTES = 4096,
 	/* On a terminal more is read ahead, so that Ctrl-a x works while a guest reads nothing. */
 	CHR_INPUT_TERMINAL_BYTES = 65536,
+	/* And of somebody who has left, so that his place is free: what his socket held at most. */
+	CHR_INPUT_REST_BYTES = 4 * 1024 * 1024,
 };
 
 struct chr_ops {
@@ -34,6 +36,12 @@ struct chr_ops {
 	 * an error of write() is a failure.
 	 */
 	void (*gone)(struct chr *chr);
+
+	/*
+	 * After the end of input: true when who has attached only said that he sends no more, and
+	 * still reads. NULL: never. Loop's thread.
+	 */
+	bool (*still_reads)(struct chr *chr);
 
 	/* Input is wanted for the first time; may be NULL. Loop's thread. */
 	void (*input_wanted)(struct chr *chr);
@@ -75,6 +83,9 @@ struct chr {
 	struct loop_fd in_watch; /* fd -1 while there is none */
 	bool in_direct;		 /* epoll can't watch it: it is always ready (a regular file) */
 	bool in_paused;
+	bool in_half_closed; /* who is there sends no more, but still reads */
+	bool in_rest_waits;  /* there is no room to keep what he has sent: it waits in the socket */
+	bool left_late;	     /* who has left is told of when his input is taken */
 	bool in_started;
 	_Atomic bool in_waiting; /* chr_accept_input() has something to do */
 	size_t break_after;	 /* bytes of `in` before a break; SIZE_MAX: no break */
@@ -123,6 +134,9 @@ void chr_output_drop(struct chr *chr);
 /* chr_input.c: watches the input fd while there is room for what it gives. Loop's thread. */
 void chr_input_init(struct chr *chr);
 void chr_input_watch(struct chr *chr);
+
+/* Who has attached is gone: what he had sent is kept here. Loop's thread. */
+void chr_input_keep_rest(struct chr *chr);
 
 /* Input from elsewhere than the host side; there has to be room for it. Loop's thread. */
 void chr_input_put(struct chr *chr, const void *data, size_t len);

@@ -5,18 +5,21 @@
  * Threads: the loop's, except chr_accept_input(), which may be called on any.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 
 #include "devices/backend/chr_impl.h"
 
 static bool input_is_open(const struct chr *chr)
 {
-	return chr->in_watch.fd >= 0 && !chr->in_paused;
+	return chr->in_watch.fd >= 0 && !chr->in_paused && !chr->in_half_closed;
 }
 
 static void end_input(struct chr *chr)
 {
-	if (chr->ops->gone) {
+	if (!chr->in_half_closed && chr->ops->still_reads && chr->ops->still_reads(chr)) {
+		chr->in_half_closed = true;
+	} else if (chr->ops->gone) {
 		chr_host_detach(chr);
 		chr->ops->gone(chr);
 	} else {
@@ -61,6 +64,34 @@ static bool read_input(struct chr *chr)
 	}
 	put_input(chr, data, (size_t)n);
 	return true;
+}
+
+static bool grow_ring(struct ring *ring)
+{
+	size_t used = ring_used(ring), capacity = ring->capacity * 2;
+	uint8_t *bytes = capacity <= CHR_INPUT_REST_BYTES ? malloc(capacity) : NULL;
+
+	if (!bytes)
+		return false;
+	ring_get(ring, bytes, used);
+	free(ring->bytes);
+	ring_init(ring, bytes, capacity);
+	ring->used = used;
+	return true;
+}
+
+void chr_input_keep_rest(struct chr *chr)
+{
+	if (!chr->ops->gone)
+		return;
+	while (input_is_open(chr)) {
+		if (!ring_free(&chr->in) && !grow_ring(&chr->in)) {
+			chr->in_rest_waits = true;
+			return;
+		}
+		if (!read_input(chr))
+			return;
+	}
 }
 
 static bool deliver_some(struct chr *chr, struct chr_front *front)
@@ -109,6 +140,18 @@ static void deliver(struct chr *chr)
 	if (!ring_used(&chr->in) && chr->break_after && !chr->in_direct)
 		atomic_store(&chr->in_waiting, false);
 	chr_front_unlock(front);
+	if (chr->left_late && !ring_used(&chr->in)) {
+		chr->left_late = false;
+		chr_tell_host_changed(chr);
+	}
+}
+
+/* Even while nothing is to be read it shows that somebody leaves. */
+static uint32_t events_of_leaving(const struct chr *chr)
+{
+	if (!chr->ops->gone || chr->in_rest_waits)
+		return 0;
+	return chr->in_half_closed ? EPOLLHUP : EPOLLRDHUP;
 }
 
 /* Reads on only while what was read can be kept. */
@@ -117,7 +160,8 @@ void chr_input_watch(struct chr *chr)
 	bool wanted = input_is_open(chr) && chr->in_started && ring_free(&chr->in);
 
 	if (chr->in_watch.loop)
-		loop_fd_set_events(&chr->in_watch, wanted ? EPOLLIN : 0);
+		loop_fd_set_events(
+			&chr->in_watch, wanted ? (uint32_t)EPOLLIN : events_of_leaving(chr));
 	if (chr->clients)
 		chr_clients_watch(chr);
 }
@@ -142,8 +186,12 @@ static void handle_input_event(void *opaque, uint32_t events)
 {
 	struct chr *chr = opaque;
 
-	(void)events;
-	read_input(chr);
+	if (chr->in_half_closed)
+		end_input(chr);
+	else if (events & (EPOLLRDHUP | EPOLLHUP) && !ring_free(&chr->in))
+		chr_input_keep_rest(chr);
+	else
+		read_input(chr);
 	deliver(chr);
 	chr_input_watch(chr);
 }

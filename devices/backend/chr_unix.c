@@ -1,7 +1,9 @@
 /*
  * The console on a listening Unix socket: clients come and go, one at a time; each
  * sees the last 64 KiB of output first. Nobody need be there: output then does
- * not wait. A client that is there and does not read does hold the guest's output.
+ * not wait. A client that is there and does not read does hold the guest's output. One that has
+ * left makes room for the next at once, and what he had sent still reaches the guest; one that has
+ * only shut his sending side goes on reading.
  *
  * The socket has mode 0600: whoever can connect has the guest's console. A socket
  * file that nobody listens on is a left-over and is replaced; anything else that has
@@ -10,6 +12,8 @@
  * Threads: see chr.h.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +21,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "devices/backend/chr_impl.h"
@@ -63,6 +66,13 @@ static void close_client(struct chr_unix *self)
 static void unix_gone(struct chr *chr)
 {
 	close_client((struct chr_unix *)chr);
+}
+
+static bool unix_still_reads(struct chr *chr)
+{
+	struct pollfd pfd = {.fd = ((struct chr_unix *)chr)->client};
+
+	return poll(&pfd, 1, 0) >= 0 && !(pfd.revents & (POLLHUP | POLLERR));
 }
 
 static void refuse(int fd)
@@ -128,6 +138,7 @@ static const struct chr_ops unix_ops = {
 	.write = unix_write,
 	.read = unix_read,
 	.gone = unix_gone,
+	.still_reads = unix_still_reads,
 	.close = unix_close,
 };
 

@@ -25,13 +25,17 @@ static struct chr *chr;
 static char dir[32], spec[64];
 static const char *path;
 
-static char got[100];
-static size_t got_len;
+enum {
+	GOT_MAX = 99
+};
+
+static char got[200000];
+static size_t got_len, got_max;
 
 static size_t can_take(void *opaque)
 {
 	(void)opaque;
-	return sizeof(got) - 1 - got_len;
+	return got_max - got_len;
 }
 
 static void take(void *opaque, const uint8_t *data, size_t len)
@@ -70,6 +74,7 @@ static int setup(void **state)
 	path = spec + 5;
 	signal(SIGPIPE, SIG_IGN);
 	got_len = 0;
+	got_max = GOT_MAX;
 	rooms = 0;
 	seen[0] = 0;
 	assert_int_equal(loop_create(&loop, NULL), 0);
@@ -307,22 +312,120 @@ static void test_unread_input_waits(void **state)
 	memset(many, 'k', sizeof(many));
 	assert_int_equal(send(fd, many, sizeof(many), 0), sizeof(many));
 	run();
-	assert_int_equal(got_len, sizeof(got) - 1);
+	assert_int_equal(got_len, (size_t)GOT_MAX);
 	got_len = 0;
 	chr_accept_input(chr);
 	run();
-	assert_int_equal(got_len, sizeof(got) - 1);
+	assert_int_equal(got_len, (size_t)GOT_MAX);
 	/* Who typed may be gone: the keys are kept. */
 	close(fd);
 	run();
 	got_len = 0;
 	chr_accept_input(chr);
 	run();
-	assert_int_equal(got_len, sizeof(got) - 1);
+	assert_int_equal(got_len, (size_t)GOT_MAX);
 	got_len = 0;
 	chr_accept_input(chr);
 	run();
-	assert_int_equal(got_len, 300 - 3 * (sizeof(got) - 1));
+	assert_int_equal(got_len, 300 - 3 * ((size_t)GOT_MAX));
+}
+
+enum {
+	MUCH = 100000
+};
+
+/* More than is read ahead, while the guest takes nothing; then its sender is gone. */
+static void send_much_and_leave(void)
+{
+	static char much[MUCH];
+	int fd = join();
+
+	for (size_t i = 0; i < MUCH; i++)
+		much[i] = (char)(i % 251);
+	got_max = 0;
+	assert_int_equal(send(fd, much, MUCH, MSG_DONTWAIT), MUCH);
+	run();
+	close(fd);
+}
+
+static void expect_much(void)
+{
+	got_max = sizeof(got);
+	for (int i = 0; i < 1000 && got_len < MUCH; i++) {
+		chr_accept_input(chr);
+		loop_run_once(loop, 0);
+	}
+	assert_true(got_len >= MUCH);
+	for (size_t i = 0; i < MUCH; i++)
+		assert_int_equal(got[i], (char)(i % 251));
+}
+
+static void test_who_leaves_is_noticed_before_all_is_taken(void **state)
+{
+	int fd;
+
+	(void)state;
+	send_much_and_leave();
+	for (int i = 0; i < 100; i++)
+		loop_run_once(loop, 0);
+	assert_false(chr_is_attached(chr));
+	/* The guest's end of a channel stays open until it has all. */
+	assert_string_equal(seen, "1");
+	expect_much();
+	assert_string_equal(seen, "10");
+	fd = join();
+	put("next\n");
+	expect(fd, "next\n");
+	close(fd);
+}
+
+static void test_place_is_free_at_once(void **state)
+{
+	int fd;
+
+	(void)state;
+	send_much_and_leave();
+	for (int i = 0; i < 100; i++)
+		loop_run_once(loop, 0);
+	fd = join();
+	assert_string_equal(seen, "101");
+	put("hello\n");
+	expect(fd, "hello\n");
+	assert_int_equal(send(fd, "!", 1, 0), 1);
+	expect_much();
+	run();
+	assert_int_equal(got_len, MUCH + 1);
+	assert_int_equal(got[MUCH], '!');
+	close(fd);
+}
+
+/* That he has left is found by a write. */
+static void test_output_to_who_left_loses_no_input(void **state)
+{
+	(void)state;
+	send_much_and_leave();
+	put("anybody there?\n");
+	run();
+	assert_false(chr_is_attached(chr));
+	expect_much();
+}
+
+static void test_who_only_reads_stays(void **state)
+{
+	int fd = join();
+
+	(void)state;
+	assert_int_equal(send(fd, "the question\n", 13, 0), 13);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	run();
+	assert_string_equal(got, "the question\n");
+	assert_true(chr_is_attached(chr));
+	put("the answer\n");
+	expect(fd, "the answer\n");
+	close(fd);
+	run();
+	assert_false(chr_is_attached(chr));
+	assert_string_equal(seen, "10");
 }
 
 /* ---- The file ---- */
@@ -407,6 +510,10 @@ int main(void)
 		TEST(client_that_does_not_read_holds_output),
 		TEST(write_to_a_client_that_left),
 		TEST(unread_input_waits),
+		TEST(who_leaves_is_noticed_before_all_is_taken),
+		TEST(place_is_free_at_once),
+		TEST(output_to_who_left_loses_no_input),
+		TEST(who_only_reads_stays),
 		TEST(used_name_is_refused),
 		TEST(left_over_is_replaced),
 		TEST(other_file_is_never_removed),

@@ -457,6 +457,29 @@ static void test_host_side_comes_and_goes(void **state)
 	run(f);
 }
 
+/* A program in the guest that reads until the end gets everything before it. */
+static void test_end_comes_behind_the_input(void **state)
+{
+	struct fixture *f = *state;
+	int fd;
+
+	shake_hands(f, BIT(AGENT));
+	fd = join(f);
+	expect(f, AGENT, VIRTIO_CONSOLE_PORT_OPEN, 1);
+	assert_int_equal(send(fd, "the last words", 14, 0), 14);
+	close(fd);
+	expect_silence(f);
+	add_room(f, AGENT, 0, 9);
+	kick(f, input_queue(AGENT));
+	expect_input(f, AGENT, 0, "the last ");
+	expect_silence(f);
+	add_room(f, AGENT, 1, 100);
+	kick(f, input_queue(AGENT));
+	expect_input(f, AGENT, 1, "words");
+	expect(f, AGENT, VIRTIO_CONSOLE_PORT_OPEN, 0);
+	expect_silence(f);
+}
+
 /* The driver has no buffers while one leaves and another comes: it has to learn of both. */
 static void test_change_of_client_is_told(void **state)
 {
@@ -1023,6 +1046,7 @@ int main(void)
 			test_ports_without_hvc0, setup_without_hvc0, teardown),
 		TEST(driver_that_knows_no_ports),
 		TEST(host_side_comes_and_goes),
+		TEST(end_comes_behind_the_input),
 		TEST(change_of_client_is_told),
 		TEST(host_side_that_is_there_first),
 		TEST(driver_wakes_up),
