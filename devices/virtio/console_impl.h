@@ -49,7 +49,8 @@ struct console_port {
 
 	/* hvc0 alone: its driver waits for each request with the processor's interrupts off. */
 	struct loop_timer hold_timer;
-	unsigned holds;	     /* how often it found that the host side has taken nothing */
+	unsigned idle_holds; /* how often it found that the host side has taken nothing */
+	unsigned holds;	     /* and how often at all for this request */
 	bool is_dropping;    /* the host side has stopped: what does not fit is lost */
 	uint64_t lost_bytes; /* since then */
 };

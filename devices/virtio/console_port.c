@@ -5,10 +5,11 @@
  * To the host: a request that the back end has no room for stays where it is until there is room,
  * so that a host side which does not read stops who writes, and no processor. A port with a name
  * also waits while nobody is there to read. hvc0 is different, because Linux prints to it with
- * interrupts off and spins until the request comes back: its requests are held as long as the host
- * side takes anything at all; when it has taken nothing for HOLDS_MAX * HOLD_NS, what does not fit
- * is dropped, counted, and told to who reads again. So a slow reader loses nothing, and a stopped
- * one does not stop the guest.
+ * interrupts off and spins until the request comes back: its requests are held while the host side
+ * goes on taking something, but not for longer than HOLDS_MAX times HOLD_NS, which is far from
+ * where Linux would call it a lockup. When that is over, or the host side has taken nothing for
+ * IDLE_HOLDS_MAX times, what does not fit is dropped, counted, and told to who reads again. So a
+ * slow reader loses nothing, and a stopped one does not stop the guest.
  *
  * To the guest: the back end is asked for no more than fits into the buffers that the driver has
  * given, and for nothing while nobody in the guest has the port open. Until then input stays with
@@ -27,7 +28,8 @@ enum {
 	/* Of output in one turn of the loop: a request may be as large as the guest's memory. */
 	TURN_BYTES = 256 * 1024,
 	PIECE_BYTES = 4096,
-	HOLDS_MAX = 10,
+	IDLE_HOLDS_MAX = 10,
+	HOLDS_MAX = 50,
 };
 
 #define HOLD_NS UINT64_C(100000000)
@@ -137,7 +139,7 @@ static bool send(struct console_port *port, uint64_t *budget)
 		port->tx_done += sent;
 		*budget -= sent;
 		if (sent)
-			port->holds = 0;
+			port->idle_holds = 0;
 		if (sent < len && !port->is_dropping)
 			return false;
 		if (sent < len)
@@ -155,6 +157,7 @@ static bool send_next(struct console_port *port, uint64_t *budget)
 	if (!port->tx) {
 		port->tx = virtio_pop(vdev, queue);
 		port->tx_done = 0;
+		port->holds = 0;
 	}
 	if (!port->tx || !send(port, budget))
 		return false;
@@ -185,7 +188,9 @@ static void handle_hold_timer(void *opaque)
 
 	if (!port->tx)
 		return;
-	if (++port->holds >= HOLDS_MAX)
+	port->holds++;
+	port->idle_holds++;
+	if (port->idle_holds >= IDLE_HOLDS_MAX || port->holds >= HOLDS_MAX)
 		port->is_dropping = true;
 	console_port_run_output(port);
 }
@@ -194,7 +199,7 @@ static void handle_room(void *opaque)
 {
 	struct console_port *port = opaque;
 
-	port->holds = 0;
+	port->idle_holds = 0;
 	port->is_dropping = false;
 	tell_lost(port);
 	console_port_run_output(port);
@@ -234,7 +239,7 @@ void console_port_drain(struct console_port *port, bool abort)
 		virtio_forget(vdev, console_output_queue(port), tx);
 	port->is_ready = port->is_open = port->told_open = false;
 	port->say = 0;
-	port->holds = 0;
+	port->idle_holds = 0;
 }
 
 void console_port_init(struct console_port *port, const struct device_port *args)
