@@ -254,10 +254,11 @@ static int add_devices(struct machine *machine, struct err *err)
 	return ret;
 }
 
-static struct device *find_device(const struct machine *machine, const char *class_name)
+struct device *machine_find_device(
+	const struct machine *machine, const char *class_name, unsigned nth)
 {
 	for (size_t i = 0; i < machine->device_count; i++)
-		if (!strcmp(machine->devices[i]->class->name, class_name))
+		if (!strcmp(machine->devices[i]->class->name, class_name) && !nth--)
 			return machine->devices[i];
 	return NULL;
 }
@@ -397,7 +398,7 @@ int machine_reset(struct machine *machine, struct err *err)
 
 bool machine_press_power_button(struct machine *machine)
 {
-	struct device *pm = find_device(machine, "acpi-pm");
+	struct device *pm = machine_find_device(machine, "acpi-pm", 0);
 
 	if (!pm)
 		return false;

@@ -93,6 +93,10 @@ void machine_resume(struct machine *machine);
 /* After machine_halt(): everything as after machine_init(), with fresh memory. */
 int machine_reset(struct machine *machine, struct err *err);
 
+/* The nth device (from 0) of that class, or NULL. */
+struct device *machine_find_device(
+	const struct machine *machine, const char *class_name, unsigned nth);
+
 /* The ACPI power button; false when the machine has none. */
 bool machine_press_power_button(struct machine *machine);
 

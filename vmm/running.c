@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <time.h>
 
 #include "vmm/base/log.h"
 #include "vmm/config.h"
@@ -17,7 +18,8 @@
 
 enum {
 	STOP_TIMEOUT_MS = 60000,
-	KILL_ASK_MS = 1000,   /* for an orderly end; then it is the kernel's business */
+	KILL_ASK_MS = 1000, /* for an orderly end; then it is the kernel's business */
+	GUEST_ANSWER_NS = 100000000,
 	KILL_WAIT_MS = 30000, /* freeing much memory takes its time */
 };
 
@@ -80,22 +82,52 @@ static int ask(
 	return ret;
 }
 
-/* A verb of the form "vmm VERB NAME" whose answer is printed. */
-static int run_simple(const char *verb, int argc, char *const *argv, struct err *err)
+static void print_answer(const struct control_answer *answer)
 {
-	struct control_answer *answer = NULL;
-	struct running_words words;
-	int ret = running_parse(verb, NULL, argc, argv, NULL, &words, 1, 1, "a NAME", err);
-
-	if (ret == 0)
-		ret = ask(words.at[0], verb, &answer, err);
-	for (size_t i = 0; ret == 0 && i < answer->len; i++) {
+	for (size_t i = 0; i < answer->len; i++) {
 		char c = answer->text[i];
 
 		putchar(c == '\n' || (c >= 0x20 && c < 0x7f) ? c : '?');
 	}
+}
+
+/* A word with a space in it would be two at the other end. */
+static int check_words(const char *verb, const struct running_words *words, struct err *err)
+{
+	for (unsigned i = 1; i < words->count; i++)
+		if (!*words->at[i] || strpbrk(words->at[i], " \n"))
+			return err_set(err, EXIT_CODE_USAGE, EINVAL,
+				"%s: there is no use for the word '%.60s'", verb, words->at[i]);
+	return 0;
+}
+
+/* Sends the verb with what stands behind the NAME and prints the answer. */
+static int pass_on(const char *verb, const struct running_words *words, struct err *err)
+{
+	struct control_answer *answer = NULL;
+	char request[CONTROL_LINE_MAX * 2];
+	int ret = check_words(verb, words, err);
+	size_t len = (size_t)snprintf(request, sizeof(request), "%s", verb);
+
+	for (unsigned i = 1; i < words->count; i++)
+		len += (size_t)snprintf(
+			request + len, sizeof(request) - len, " %.100s", words->at[i]);
+	if (ret == 0)
+		ret = ask(words->at[0], request, &answer, err);
+	if (ret == 0)
+		print_answer(answer);
 	free(answer);
 	return ret < 0 ? (int)err->kind : EXIT_CODE_OK;
+}
+
+/* A verb of the form "vmm VERB NAME". */
+static int run_simple(const char *verb, int argc, char *const *argv, struct err *err)
+{
+	struct running_words words;
+
+	if (running_parse(verb, NULL, argc, argv, NULL, &words, 1, 1, "a NAME", err) < 0)
+		return (int)err->kind;
+	return pass_on(verb, &words, err);
 }
 
 int run_status(int argc, char *const *argv, struct err *err)
@@ -111,6 +143,45 @@ int run_pause(int argc, char *const *argv, struct err *err)
 int run_resume(int argc, char *const *argv, struct err *err)
 {
 	return run_simple("resume", argc, argv, err);
+}
+
+int run_link(int argc, char *const *argv, struct err *err)
+{
+	struct running_words words;
+
+	if (running_parse("link", NULL, argc, argv, NULL, &words, 2, 3, "NAME [NIC] up|down", err) <
+		0)
+		return (int)err->kind;
+	return pass_on("link", &words, err);
+}
+
+/* The guest's own numbers come with the second answer: the first question makes it count. */
+static int show_balloon(const char *name, struct err *err)
+{
+	const struct timespec pause = {.tv_nsec = GUEST_ANSWER_NS};
+	struct control_answer *answer = NULL;
+	int ret = ask(name, "balloon", &answer, err);
+
+	if (ret == 0) {
+		nanosleep(&pause, NULL);
+		free(answer);
+		ret = ask(name, "balloon", &answer, err);
+	}
+	if (ret == 0)
+		print_answer(answer);
+	free(answer);
+	return ret;
+}
+
+int run_balloon(int argc, char *const *argv, struct err *err)
+{
+	struct running_words words;
+
+	if (running_parse("balloon", NULL, argc, argv, NULL, &words, 1, 2, "a NAME", err) < 0)
+		return (int)err->kind;
+	if (words.count == 1)
+		return show_balloon(words.at[0], err) < 0 ? (int)err->kind : EXIT_CODE_OK;
+	return pass_on("balloon", &words, err);
 }
 
 /* ---- stop and kill ---- */

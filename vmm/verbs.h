@@ -40,6 +40,16 @@
 		"pipe or a file; nothing of it is lost, however slow the guest is. Its end does "  \
 		"not end vmm, unless --send is given: then it leaves as soon as the guest has "    \
 		"taken all of it. Exit status 0: left, or the machine has ended.")                 \
+	VERB(link, "NAME [NIC] up|down", "machine", "plug or unplug a network cable",              \
+		"Unplugs the cable of a network card of the machine, or plugs it in again; the "   \
+		"guest notices as it would with a real one. NIC counts from 0 (the default), as "  \
+		"vmm status shows the cards.")                                                     \
+	VERB(balloon, "NAME [SIZE]", "machine", "take memory from a guest, or give it back",       \
+		"With a SIZE (like 512M) the guest is asked to make do with that much of its "     \
+		"memory; what it gives up goes back to the host. It does so in its own time, and " \
+		"takes memory back where it would else run out. Without a SIZE prints lines "      \
+		"KEY=VALUE in bytes: what is wanted, what the guest has now, what was given "      \
+		"back, and the guest's own statistics.")                                           \
 	VERB(pause, "NAME", "machine", "let a machine stand still",                                \
 		"All its processors stop until vmm resume. Its memory stays, its disks and "       \
 		"connections stay open. Its clocks go on: after the pause the guest's time is "    \

@@ -145,6 +145,7 @@ static void run_status(struct control_call *call, void *opaque)
 				: config->disks[i].ephemeral ? ", ephemeral"
 							     : "");
 	print_consoles(call, &vm->machine);
+	vm_print_nics(call, &vm->machine);
 }
 
 /* ---- Life ---- */
@@ -197,5 +198,7 @@ const struct control_command vm_commands[] = {
 	{"console", "NAME|- [send]", 1, 2, run_console},
 	{"break", "NAME|-", 1, 1, run_break},
 	{"resize", "NAME|- COLUMNS ROWS", 3, 3, run_resize},
+	{"link", "[NIC] up|down", 1, 2, vm_command_link},
+	{"balloon", "[SIZE]", 0, 1, vm_command_balloon},
 	{.name = NULL},
 };

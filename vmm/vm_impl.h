@@ -80,5 +80,10 @@ bool vm_resume(struct vm *vm);
 /* "running", "paused", ... */
 const char *vm_state_name(const struct vm *vm);
 
+/* vm_commands_devices.c: lines for the status, and commands. */
+void vm_print_nics(struct control_call *call, const struct machine *machine);
+void vm_command_link(struct control_call *call, void *opaque);
+void vm_command_balloon(struct control_call *call, void *opaque);
+
 /* What others may ask of the machine, for control_start() with a struct vm. */
 extern const struct control_command vm_commands[];
