@@ -262,6 +262,16 @@ static void keep_registers(struct vcpu *vcpu)
 		run->kvm_valid_regs |= KVM_SYNC_X86_SREGS;
 }
 
+/*
+ * The guest's clocks go on while it stands still: when it runs again its time is right, and its
+ * watchdogs see that no CPU has done anything for long. This tells them that it was not the CPU's
+ * fault. Refused without kvmclock, where there is nobody to tell.
+ */
+static void excuse_gap(struct vcpu *vcpu)
+{
+	(void)ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 static void run_guest(struct vcpu *vcpu)
 {
 	if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
@@ -273,6 +283,12 @@ static void run_guest(struct vcpu *vcpu)
 	case EINTR:
 	case EAGAIN: /* a waiting processor was woken for a reset or a signal */
 		exit_ring_count(&vcpu->exits, EXIT_KIND_INTERRUPTED);
+		/*
+		 * A signal that nobody of us sent: SIGSTOP and SIGCONT, a frozen cgroup, a sleep
+		 * of the host. By now that is over.
+		 */
+		if (!atomic_load(&vcpu->wants))
+			excuse_gap(vcpu);
 		break;
 	default:
 		vcpu->run_errno = errno;
@@ -300,8 +316,7 @@ static void complete_access(struct vcpu *vcpu)
 static void park(struct vcpu *vcpu)
 {
 	complete_access(vcpu);
-	/* So that the guest's watchdog does not take the pause for a hang. Refused without kvmclock. */
-	(void)ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
+	excuse_gap(vcpu);
 	pthread_mutex_lock(&vcpu->lock);
 	vcpu->is_parked = true;
 	pthread_cond_broadcast(&vcpu->changed);
