@@ -52,7 +52,7 @@ BEGIN {
 	home["^(zlib|lz4.*|zstd.*)\\.h$"] = "^(firmware/unpack\\.c|devices/backend/blk_[a-z0-9]*\\.c)$"
 	home["^slirp/"] = "^devices/backend/net_slirp\\.c$"
 	home["^liburing"] = "^devices/backend/blk_[a-z]*\\.c$"
-	home["^linux/if_tun\\.h$"] = "^devices/backend/net_tap\\.c$"
+	home["^linux/if_tun\\.h$"] = "^devices/backend/net_tap[a-z_]*\\.c$"
 	for (i = 1; i < ARGC; i++)
 		exists[ARGV[i]] = 1
 }

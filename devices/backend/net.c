@@ -7,6 +7,7 @@
 #include "devices/backend/net.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "devices/backend/net_impl.h"
 #include "vmm/base/util.h"
@@ -148,4 +149,62 @@ void net_tell_link(struct net *net, bool up)
 	lock_if(front->lock);
 	front->link(front->opaque, up);
 	unlock_if(front->lock);
+}
+
+/* ---- For the back ends ---- */
+
+void net_count(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+void net_count_sent(struct net_counters *counters, size_t frame_bytes)
+{
+	net_count(&counters->sent_frames, 1);
+	net_count(&counters->sent_bytes, frame_bytes);
+}
+
+void net_count_received(struct net_counters *counters, size_t frame_bytes)
+{
+	net_count(&counters->received_frames, 1);
+	net_count(&counters->received_bytes, frame_bytes);
+}
+
+void net_counters_get(struct net_counters *counters, struct net_stats *stats)
+{
+	*stats = (struct net_stats){
+		.sent_frames = atomic_load(&counters->sent_frames),
+		.sent_bytes = atomic_load(&counters->sent_bytes),
+		.received_frames = atomic_load(&counters->received_frames),
+		.received_bytes = atomic_load(&counters->received_bytes),
+		.dropped_to_host = atomic_load(&counters->dropped_to_host),
+		.dropped_to_guest = atomic_load(&counters->dropped_to_guest),
+	};
+}
+
+size_t net_iov_bytes(const struct iovec *iov, unsigned count)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		sum += iov[i].iov_len;
+	return sum;
+}
+
+void net_scatter(const struct iovec *iov, unsigned count, const uint8_t *frame, size_t len)
+{
+	size_t zeros = NET_HEADER_BYTES;
+
+	for (unsigned i = 0; i < count && zeros + len; i++) {
+		uint8_t *to = iov[i].iov_base;
+		size_t room = iov[i].iov_len, part = MIN(zeros, room);
+
+		memset(to, 0, part);
+		zeros -= part;
+		to += part;
+		part = MIN(len, room - part);
+		memcpy(to, frame, part);
+		frame += part;
+		len -= part;
+	}
 }

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "devices/backend/net.h"
 
 /* Each as the function of net.h. One that is NULL does nothing, with the result said here. */
@@ -31,6 +33,23 @@ struct net {
 	struct net_front *front; /* borrowed, NULL while detached */
 	struct loop *loop;	 /* borrowed */
 };
+
+/* What a back end counts, on whatever thread. */
+struct net_counters {
+	_Atomic uint64_t sent_frames, sent_bytes, received_frames, received_bytes;
+	_Atomic uint64_t dropped_to_host, dropped_to_guest;
+};
+
+void net_count(_Atomic uint64_t *counter, uint64_t n);
+void net_count_sent(struct net_counters *counters, size_t frame_bytes);
+void net_count_received(struct net_counters *counters, size_t frame_bytes);
+void net_counters_get(struct net_counters *counters, struct net_stats *stats);
+
+/* Bytes in all of the buffers. */
+size_t net_iov_bytes(const struct iovec *iov, unsigned count);
+
+/* A header of zeros, then the frame, into buffers that have room for both. */
+void net_scatter(const struct iovec *iov, unsigned count, const uint8_t *frame, size_t len);
 
 /* On the loop's thread, not inside one of the operations. */
 void net_tell_readable(struct net *net, unsigned queue);

@@ -24,7 +24,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <linux/if_ether.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,14 +69,8 @@ struct net_socket {
 	bool wants_room;	/* the front end was told -EAGAIN */
 	struct log_limit complaints;
 
-	_Atomic uint64_t sent_frames, sent_bytes, received_frames, received_bytes;
-	_Atomic uint64_t dropped_to_host, dropped_to_guest;
+	struct net_counters counters;
 };
-
-static void count(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
 
 /* ---- The peer ---- */
 
@@ -207,7 +200,7 @@ static int wait_or_drop(struct net_socket *self)
 	if (!self->full_since_ns)
 		self->full_since_ns = now_ns;
 	if (now_ns - self->full_since_ns >= STALL_NS) {
-		count(&self->dropped_to_host, 1);
+		net_count(&self->counters.dropped_to_host, 1);
 		return 0;
 	}
 	self->wants_room = true;
@@ -262,17 +255,15 @@ static int socket_send(struct net *net, unsigned queue, const struct iovec *iov,
 	struct net_socket *self = (struct net_socket *)net;
 	struct iovec parts[PARTS_MAX + 1];
 	uint8_t length[NET_STREAM_LENGTH_BYTES];
-	size_t len = 0;
+	size_t len = net_iov_bytes(iov, iov_count);
 	unsigned n;
 
 	(void)queue;
-	for (unsigned i = 0; i < iov_count; i++)
-		len += iov[i].iov_len;
 	if (len < NET_HEADER_BYTES + ETH_HLEN || iov_count > PARTS_MAX)
 		return -EINVAL;
 	len -= NET_HEADER_BYTES;
 	if (self->peer.fd < 0 || len > NET_FRAME_BYTES_MAX) {
-		count(&self->dropped_to_host, 1);
+		net_count(&self->counters.dropped_to_host, 1);
 		return 0;
 	}
 	if (!has_room(self, len + NET_STREAM_LENGTH_BYTES))
@@ -281,12 +272,11 @@ static int socket_send(struct net *net, unsigned queue, const struct iovec *iov,
 	if (self->pending_end > self->pending_start)
 		keep(self, parts, n, 0);
 	else if (send_parts(self, parts, n) < 0) {
-		count(&self->dropped_to_host, 1);
+		net_count(&self->counters.dropped_to_host, 1);
 		return 0;
 	}
 	update_watch(self);
-	count(&self->sent_frames, 1);
-	count(&self->sent_bytes, len);
+	net_count_sent(&self->counters, len);
 	return 0;
 }
 
@@ -330,7 +320,7 @@ static const uint8_t *next_frame(struct net_socket *self, size_t *len, bool *gon
 static void drop_frame(struct net_socket *self)
 {
 	net_stream_drop(&self->in);
-	count(&self->dropped_to_guest, 1);
+	net_count(&self->counters.dropped_to_guest, 1);
 }
 
 static ssize_t socket_next_bytes(struct net *net, unsigned queue)
@@ -346,46 +336,23 @@ static ssize_t socket_next_bytes(struct net *net, unsigned queue)
 	return frame ? (ssize_t)(len + NET_HEADER_BYTES) : 0;
 }
 
-/* Header of zeros, then the frame. The buffers have room for it. */
-static void scatter(
-	const struct iovec *iov, unsigned iov_count, const uint8_t *frame, size_t frame_len)
-{
-	size_t zeros = NET_HEADER_BYTES;
-
-	for (unsigned i = 0; i < iov_count && zeros + frame_len; i++) {
-		uint8_t *to = iov[i].iov_base;
-		size_t room = iov[i].iov_len, part = MIN(zeros, room);
-
-		memset(to, 0, part);
-		zeros -= part;
-		to += part;
-		part = MIN(frame_len, room - part);
-		memcpy(to, frame, part);
-		frame += part;
-		frame_len -= part;
-	}
-}
-
 static ssize_t socket_receive(
 	struct net *net, unsigned queue, const struct iovec *iov, unsigned iov_count)
 {
 	struct net_socket *self = (struct net_socket *)net;
-	size_t room = 0, len;
+	size_t room = net_iov_bytes(iov, iov_count), len;
 	const uint8_t *frame;
 	bool gone;
 
 	(void)queue;
-	for (unsigned i = 0; i < iov_count; i++)
-		room += iov[i].iov_len;
 	while ((frame = next_frame(self, &len, &gone)) && len + NET_HEADER_BYTES > room)
 		drop_frame(self);
 	if (gone)
 		lose_peer_soon(self);
 	if (frame) {
-		scatter(iov, iov_count, frame, len);
+		net_scatter(iov, iov_count, frame, len);
 		net_stream_drop(&self->in);
-		count(&self->received_frames, 1);
-		count(&self->received_bytes, len);
+		net_count_received(&self->counters, len);
 	}
 	update_watch(self);
 	return frame ? (ssize_t)(len + NET_HEADER_BYTES) : -EAGAIN;
@@ -603,16 +570,7 @@ static bool socket_link_is_up(const struct net *net)
 
 static void socket_get_stats(struct net *net, struct net_stats *stats)
 {
-	struct net_socket *self = (struct net_socket *)net;
-
-	*stats = (struct net_stats){
-		.sent_frames = atomic_load(&self->sent_frames),
-		.sent_bytes = atomic_load(&self->sent_bytes),
-		.received_frames = atomic_load(&self->received_frames),
-		.received_bytes = atomic_load(&self->received_bytes),
-		.dropped_to_host = atomic_load(&self->dropped_to_host),
-		.dropped_to_guest = atomic_load(&self->dropped_to_guest),
-	};
+	net_counters_get(&((struct net_socket *)net)->counters, stats);
 }
 
 static void socket_close(struct net *net)

@@ -1,6 +1,6 @@
 /*
  * A TAP interface of the host: the guest's card and the host's interface are the two ends of one
- * cable. The only file that knows <linux/if_tun.h>. Frames go straight between the guest's memory
+ * cable. Frames go straight between the guest's memory
  * and the kernel, with the virtio header in front (IFF_VNET_HDR), so that checksums and
  * segmentation can be left to whoever is able to.
  *
@@ -18,7 +18,6 @@
  * Threads: net.h's.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
@@ -26,8 +25,6 @@
 #include <linux/sockios.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
-#include <pwd.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +34,7 @@
 #include <unistd.h>
 
 #include "devices/backend/net_impl.h"
+#include "devices/backend/net_tap_attach.h"
 #include "vmm/base/log.h"
 #include "vmm/base/util.h"
 
@@ -44,7 +42,6 @@ enum {
 	PARTS_MAX = 1023,
 	STALE_FRAMES_MAX = 1024, /* more than an interface's queue has */
 	MESSAGES_MAX = 64,	 /* of netlink, in one go */
-	TAP_FLAGS = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR,
 };
 
 /* Told once of each frame: a guest that has no buffers for it costs nothing. */
@@ -60,8 +57,7 @@ struct tap_queue {
 
 struct net_tap {
 	struct net net;
-	char name[IFNAMSIZ];
-	int fds[NET_QUEUES_MAX]; /* of the queues there are */
+	struct net_tap_interface tap;
 	struct tap_queue queues[NET_QUEUES_MAX];
 	unsigned pairs; /* in use; net.info.queues there are */
 	bool started;
@@ -69,34 +65,20 @@ struct net_tap {
 	bool is_up;	  /* the interface */
 	bool is_gone;	  /* it was removed */
 	bool is_foreign;  /* in another network namespace, where it can't be watched */
-	int control;	  /* a socket for ioctls; -1 */
 	struct loop_fd link_watch;
 
-	_Atomic uint64_t sent_frames, sent_bytes, received_frames, received_bytes;
-	_Atomic uint64_t dropped_to_host, dropped_to_guest;
+	struct net_counters counters;
 };
 
-static void count(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
-
 /* ---- The interface, as the host sees it ---- */
-
-/* An ioctl about the interface on `fd`; the name is filled in. 0 or -errno. */
-static int ask(const struct net_tap *self, int fd, unsigned long request, struct ifreq *ifr)
-{
-	memcpy(ifr->ifr_name, self->name, sizeof(ifr->ifr_name));
-	return ioctl(fd, request, ifr) < 0 ? -errno : 0;
-}
 
 /* The interface may have been renamed. */
 static void refresh_name(struct net_tap *self)
 {
 	struct ifreq ifr = {.ifr_flags = 0};
 
-	if (ioctl(self->fds[0], TUNGETIFF, &ifr) == 0)
-		memcpy(self->name, ifr.ifr_name, sizeof(self->name));
+	if (ioctl(self->tap.fds[0], TUNGETIFF, &ifr) == 0)
+		memcpy(self->tap.name, ifr.ifr_name, sizeof(self->tap.name));
 }
 
 static bool read_is_up(struct net_tap *self)
@@ -108,7 +90,8 @@ static bool read_is_up(struct net_tap *self)
 	if (self->is_gone)
 		return false;
 	refresh_name(self);
-	return ask(self, self->control, SIOCGIFFLAGS, &ifr) == 0 && ifr.ifr_flags & IFF_UP;
+	return net_tap_ask(&self->tap, self->tap.control, SIOCGIFFLAGS, &ifr) == 0 &&
+		ifr.ifr_flags & IFF_UP;
 }
 
 /* A descriptor can belong to an interface of another namespace; there may be one of its name here. */
@@ -116,8 +99,8 @@ static bool find_out_foreign(struct net_tap *self)
 {
 	struct ifreq there = {.ifr_flags = 0}, here = {.ifr_flags = 0};
 
-	return ask(self, self->fds[0], SIOCGIFHWADDR, &there) < 0 ||
-		ask(self, self->control, SIOCGIFHWADDR, &here) < 0 ||
+	return net_tap_ask(&self->tap, self->tap.fds[0], SIOCGIFHWADDR, &there) < 0 ||
+		net_tap_ask(&self->tap, self->tap.control, SIOCGIFHWADDR, &here) < 0 ||
 		memcmp(there.ifr_hwaddr.sa_data, here.ifr_hwaddr.sa_data, NET_MAC_BYTES) != 0;
 }
 
@@ -129,7 +112,7 @@ static void check_link(struct net_tap *self)
 		return;
 	if (self->is_gone)
 		log_warn("net %s: the interface was removed; the guest has no carrier any more",
-			self->name);
+			self->tap.name);
 	self->is_up = is_up;
 	net_tell_link(&self->net, is_up);
 }
@@ -151,8 +134,8 @@ static void handle_link(void *opaque, uint32_t events)
 /* What the host sees as the cable; only kernels before 5.0 can't be told. */
 static void set_carrier(const struct net_tap *self, int on)
 {
-	if (ioctl(self->fds[0], TUNSETCARRIER, &on) < 0)
-		log_debug("net %s: TUNSETCARRIER: %s", self->name, strerror(errno));
+	if (ioctl(self->tap.fds[0], TUNSETCARRIER, &on) < 0)
+		log_debug("net %s: TUNSETCARRIER: %s", self->tap.name, strerror(errno));
 }
 
 /* ---- Frames ---- */
@@ -188,18 +171,17 @@ static void update_watches(struct net_tap *self)
 			ret = loop_fd_add(self->net.loop, watch);
 		}
 		if (ret < 0)
-			log_warn("net %s: can't watch it: %s", self->name, strerror(-ret));
+			log_warn("net %s: can't watch it: %s", self->tap.name, strerror(-ret));
 	}
 }
 
 static int tap_send(struct net *net, unsigned queue, const struct iovec *iov, unsigned iov_count)
 {
 	struct net_tap *self = (struct net_tap *)net;
-	ssize_t n = writev(self->fds[queue], iov, (int)iov_count);
+	ssize_t n = writev(self->tap.fds[queue], iov, (int)iov_count);
 
 	if (n >= 0) {
-		count(&self->sent_frames, 1);
-		count(&self->sent_bytes, (uint64_t)n - NET_HEADER_BYTES);
+		net_count_sent(&self->counters, (size_t)n - NET_HEADER_BYTES);
 		return 0;
 	}
 	switch (errno) {
@@ -215,7 +197,7 @@ static int tap_send(struct net *net, unsigned queue, const struct iovec *iov, un
 		break;
 	}
 	/* EIO: the interface is down. */
-	count(&self->dropped_to_host, 1);
+	net_count(&self->counters.dropped_to_host, 1);
 	return 0;
 }
 
@@ -230,7 +212,7 @@ static ssize_t read_frame(
 	/* One byte more than the caller has room for tells a frame that fits from one that is cut. */
 	memcpy(parts, iov, iov_count * sizeof(*iov));
 	parts[iov_count] = (struct iovec){&overflow, 1};
-	n = readv(self->fds[queue], parts, (int)iov_count + 1);
+	n = readv(self->tap.fds[queue], parts, (int)iov_count + 1);
 	return n < 0 ? -errno : n;
 }
 
@@ -238,21 +220,18 @@ static ssize_t tap_receive(
 	struct net *net, unsigned queue, const struct iovec *iov, unsigned iov_count)
 {
 	struct net_tap *self = (struct net_tap *)net;
-	size_t room = 0;
+	size_t room = net_iov_bytes(iov, iov_count);
 	ssize_t n;
 
 	if (iov_count > PARTS_MAX)
 		return -EAGAIN;
-	for (unsigned i = 0; i < iov_count; i++)
-		room += iov[i].iov_len;
 	while ((n = read_frame(self, queue, iov, iov_count)) > (ssize_t)room)
-		count(&self->dropped_to_guest, 1);
+		net_count(&self->counters.dropped_to_guest, 1);
 	if (n == -EBADFD)
 		self->is_gone = true;
 	if (n < NET_HEADER_BYTES)
 		return -EAGAIN;
-	count(&self->received_frames, 1);
-	count(&self->received_bytes, (uint64_t)n - NET_HEADER_BYTES);
+	net_count_received(&self->counters, (size_t)n - NET_HEADER_BYTES);
 	return n;
 }
 
@@ -263,7 +242,7 @@ static void drop_stale(struct net_tap *self)
 
 	for (unsigned q = 0; q < self->pairs; q++)
 		for (int i = 0; i < STALE_FRAMES_MAX && read_frame(self, q, &iov, 1) >= 0; i++)
-			count(&self->dropped_to_guest, 1);
+			net_count(&self->counters.dropped_to_guest, 1);
 }
 
 /* ---- What the guest's driver asks for ---- */
@@ -318,7 +297,7 @@ static int set_offloads(int fd, uint64_t offloads)
 
 static int tap_set_offloads(struct net *net, uint64_t offloads)
 {
-	return set_offloads(((struct net_tap *)net)->fds[0], offloads);
+	return set_offloads(((struct net_tap *)net)->tap.fds[0], offloads);
 }
 
 /* The host spreads its frames over the queues that are attached. */
@@ -326,7 +305,7 @@ static int attach_queue(const struct net_tap *self, unsigned queue, bool attach)
 {
 	struct ifreq ifr = {.ifr_flags = attach ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
 
-	return ask(self, self->fds[queue], TUNSETQUEUE, &ifr);
+	return net_tap_ask(&self->tap, self->tap.fds[queue], TUNSETQUEUE, &ifr);
 }
 
 static int tap_set_queues(struct net *net, unsigned pairs)
@@ -348,16 +327,7 @@ static int tap_set_queues(struct net *net, unsigned pairs)
 
 static void tap_get_stats(struct net *net, struct net_stats *stats)
 {
-	struct net_tap *self = (struct net_tap *)net;
-
-	*stats = (struct net_stats){
-		.sent_frames = atomic_load(&self->sent_frames),
-		.sent_bytes = atomic_load(&self->sent_bytes),
-		.received_frames = atomic_load(&self->received_frames),
-		.received_bytes = atomic_load(&self->received_bytes),
-		.dropped_to_host = atomic_load(&self->dropped_to_host),
-		.dropped_to_guest = atomic_load(&self->dropped_to_guest),
-	};
+	net_counters_get(&((struct net_tap *)net)->counters, stats);
 }
 
 static void tap_close(struct net *net)
@@ -367,13 +337,13 @@ static void tap_close(struct net *net)
 	loop_fd_remove(&self->link_watch);
 	for (unsigned i = 0; i < NET_QUEUES_MAX; i++) {
 		loop_fd_remove(&self->queues[i].watch);
-		if (self->fds[i] >= 0)
-			close(self->fds[i]);
+		if (self->tap.fds[i] >= 0)
+			close(self->tap.fds[i]);
 	}
 	if (self->link_watch.fd >= 0)
 		close(self->link_watch.fd);
-	if (self->control >= 0)
-		close(self->control);
+	if (self->tap.control >= 0)
+		close(self->tap.control);
 	free(self);
 }
 
@@ -390,187 +360,17 @@ static const struct net_ops tap_ops = {
 	.close = tap_close,
 };
 
-/* ---- Opening by name ---- */
-
-/* "tap" or "tun" for an interface of the tun driver, "" for any other and for none. */
-static void read_tun_kind(const struct net_tap *self, char *kind, size_t size)
-{
-	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-	struct ifreq ifr = {.ifr_data = (char *)&info};
-
-	*kind = '\0';
-	if (ask(self, self->control, SIOCETHTOOL, &ifr) == 0 && !strcmp(info.driver, "tun"))
-		snprintf(kind, size, "%.*s", (int)sizeof(info.bus_info), info.bus_info);
-}
-
-/* What root does once, so that this user can have the interface ever after. */
-static void hint_tuntap(const struct net_tap *self, bool exists, unsigned queues, struct err *err)
-{
-	const struct passwd *user = getpwuid(geteuid());
-	char number[16];
-
-	snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
-	err_hint(err, "as root: %s%s%sip tuntap add dev %s mode tap %suser %s && ip link set %s up",
-		exists ? "ip link delete " : "", exists ? self->name : "", exists ? " && " : "",
-		self->name, queues > 1 ? "multi_queue " : "", user ? user->pw_name : number,
-		self->name);
-}
-
-static int refuse_interface(
-	const struct net_tap *self, int errnum, bool exists, unsigned queues, struct err *err)
-{
-	const char *name = self->name;
-	char kind[ETHTOOL_BUSINFO_LEN];
-
-	read_tun_kind(self, kind, sizeof(kind));
-	if (exists && !*kind)
-		return err_set(err, EXIT_CODE_DEVICE, errnum,
-			"the interface %s is no TAP interface", name);
-	if (exists && !strcmp(kind, "tun"))
-		return err_set(err, EXIT_CODE_DEVICE, errnum,
-			"the interface %s is a TUN interface (without Ethernet), not a TAP", name);
-	switch (errnum) {
-	case EBUSY:
-		return err_set(err, EXIT_CODE_DEVICE, errnum,
-			"the TAP interface %s is in use by another program", name);
-	case EPERM:
-		hint_tuntap(self, exists, queues, err);
-		return exists
-			? err_set(err, EXIT_CODE_DEVICE, errnum,
-				  "the TAP interface %s is another user's", name)
-			: err_set(err, EXIT_CODE_DEVICE, errnum,
-				  "there is no interface %s, and only root can make one", name);
-	case EINVAL:
-		hint_tuntap(self, exists, queues, err);
-		return err_set(err, EXIT_CODE_DEVICE, errnum,
-			"the TAP interface %s was made %s several queues", name,
-			queues > 1 ? "without" : "for");
-	case E2BIG:
-		return err_set(err, EXIT_CODE_DEVICE, errnum,
-			"the TAP interface %s has no room for %u more queues", name, queues);
-	default:
-		return err_set(err, EXIT_CODE_DEVICE, errnum, "can't use the TAP interface %s: %s",
-			name, strerror(errnum));
-	}
-}
-
-static int open_tun(struct err *err)
-{
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), ret = -errno;
-
-	if (fd >= 0)
-		return fd;
-	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-		err_hint(err, "as root: modprobe tun");
-	else if (ret == -EACCES)
-		err_hint(err, "as root: chmod 666 /dev/net/tun; it is so on most systems");
-	return err_set(err, EXIT_CODE_DEVICE, -ret, "can't open /dev/net/tun: %s", strerror(-ret));
-}
-
-/* One descriptor for each pair. 0 or -errno, with a sentence only if there is none of /dev/net/tun. */
-static int attach(struct net_tap *self, unsigned queue, bool multi, struct err *err)
-{
-	struct ifreq ifr = {.ifr_flags = (short)(TAP_FLAGS | (multi ? IFF_MULTI_QUEUE : 0))};
-	int ret;
-
-	if (self->fds[queue] < 0)
-		self->fds[queue] = open_tun(err);
-	if (self->fds[queue] < 0)
-		return self->fds[queue];
-	ret = ask(self, self->fds[queue], TUNSETIFF, &ifr);
-	if (ret == 0)
-		memcpy(self->name, ifr.ifr_name, sizeof(self->name));
-	return ret;
-}
-
-static int check_name(const char *name, struct err *err)
-{
-	size_t len = strlen(name);
-
-	if (len >= IFNAMSIZ)
-		return err_set(err, EXIT_CODE_DEVICE, ENAMETOOLONG,
-			"an interface's name has at most %d characters, not %zu: %.60s",
-			IFNAMSIZ - 1, len, name);
-	if (!strcmp(name, ".") || !strcmp(name, "..") || name[strcspn(name, "/: \t\n%")])
-		return err_set(
-			err, EXIT_CODE_DEVICE, EINVAL, "'%s' is no name of an interface", name);
-	return 0;
-}
-
-/* An interface of ours can be used at once. */
-static void set_up(const struct net_tap *self)
-{
-	struct ifreq ifr = {.ifr_flags = 0};
-
-	if (ask(self, self->control, SIOCGIFFLAGS, &ifr) < 0)
-		return;
-	ifr.ifr_flags |= IFF_UP;
-	if (ask(self, self->control, SIOCSIFFLAGS, &ifr) < 0)
-		log_debug("net %s: can't set it up: %s", self->name, strerror(errno));
-}
-
-static int open_by_name(struct net_tap *self, const struct net_config *config, struct err *err)
-{
-	bool multi = config->queues > 1, exists;
-	int ret = check_name(config->path, err);
-
-	if (ret < 0)
-		return ret;
-	snprintf(self->name, sizeof(self->name), "%s", config->path);
-	exists = if_nametoindex(self->name);
-	ret = attach(self, 0, multi, err);
-	/* Made for several queues, and one is enough for us. */
-	if (ret == -EINVAL && exists && !multi)
-		ret = attach(self, 0, true, err);
-	for (unsigned i = 1; ret >= 0 && i < config->queues; i++)
-		ret = attach(self, i, true, err);
-	if (ret < 0)
-		return err_is_set(err) ? ret
-				       : refuse_interface(self, -ret, exists, config->queues, err);
-	self->net.info.queues = config->queues;
-	if (!exists)
-		set_up(self);
-	return 0;
-}
-
-/* ---- Opening a descriptor ---- */
-
-static int open_passed(struct net_tap *self, const struct net_config *config, struct err *err)
-{
-	struct ifreq ifr = {.ifr_flags = 0};
-	int flags = fcntl(config->fd, F_GETFL);
-
-	if (flags < 0)
-		return err_set(err, EXIT_CODE_DEVICE, EBADF,
-			"--net fd=%d: no such descriptor was passed in", config->fd);
-	if (ioctl(config->fd, TUNGETIFF, &ifr) < 0 || !(ifr.ifr_flags & IFF_TAP))
-		return err_set(err, EXIT_CODE_DEVICE, ENOTTY,
-			"--net fd=%d: the descriptor is no TAP interface", config->fd);
-	if (!(ifr.ifr_flags & IFF_VNET_HDR) || !(ifr.ifr_flags & IFF_NO_PI))
-		return err_set(err, EXIT_CODE_DEVICE, EINVAL,
-			"--net fd=%d: the TAP interface %.15s was opened without the flags "
-			"IFF_VNET_HDR and IFF_NO_PI",
-			config->fd, ifr.ifr_name);
-	self->fds[0] = config->fd;
-	memcpy(self->name, ifr.ifr_name, sizeof(self->name));
-	if (fcntl(config->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-		fcntl(config->fd, F_SETFD, FD_CLOEXEC) < 0)
-		return err_set(err, EXIT_CODE_DEVICE, errno, "--net fd=%d: %s", config->fd,
-			strerror(errno));
-	return 0;
-}
-
-/* ---- The same for both ---- */
+/* ---- Opening ---- */
 
 static int set_header(const struct net_tap *self, struct err *err)
 {
 	const int bytes = NET_HEADER_BYTES;
 
 	for (unsigned i = 0; i < self->net.info.queues; i++)
-		if (ioctl(self->fds[i], TUNSETVNETHDRSZ, &bytes) < 0)
+		if (ioctl(self->tap.fds[i], TUNSETVNETHDRSZ, &bytes) < 0)
 			return err_set(err, EXIT_CODE_DEVICE, errno,
-				"the TAP interface %s can't have virtio headers: %s", self->name,
-				strerror(errno));
+				"the TAP interface %s can't have virtio headers: %s",
+				self->tap.name, strerror(errno));
 	return 0;
 }
 
@@ -580,11 +380,11 @@ static uint64_t find_offloads(const struct net_tap *self, const struct net_confi
 		BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN);
 	const uint64_t from_guest = BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) |
 		BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN);
-	bool can = !config->no_offloads && set_offloads(self->fds[0], to_guest) == 0;
+	bool can = !config->no_offloads && set_offloads(self->tap.fds[0], to_guest) == 0;
 
 	/* None until the driver wants them. */
-	if (set_offloads(self->fds[0], 0) < 0)
-		log_debug("net %s: TUNSETOFFLOAD: %s", self->name, strerror(errno));
+	if (set_offloads(self->tap.fds[0], 0) < 0)
+		log_debug("net %s: TUNSETOFFLOAD: %s", self->tap.name, strerror(errno));
 	return can ? to_guest | from_guest : 0;
 }
 
@@ -594,7 +394,8 @@ static unsigned find_mtu(const struct net_tap *self, const struct net_config *co
 
 	if (config->mtu)
 		return config->mtu;
-	if (!self->is_foreign && ask(self, self->control, SIOCGIFMTU, &ifr) == 0 &&
+	if (!self->is_foreign &&
+		net_tap_ask(&self->tap, self->tap.control, SIOCGIFMTU, &ifr) == 0 &&
 		ifr.ifr_mtu >= NET_MTU_MIN && ifr.ifr_mtu <= NET_MTU_MAX)
 		return (unsigned)ifr.ifr_mtu;
 	return NET_MTU_DEFAULT;
@@ -609,9 +410,10 @@ static int watch_link(struct net_tap *self, struct err *err)
 	ret = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0
 		? -errno
 		: loop_fd_add(self->net.loop, &self->link_watch);
-	return ret < 0 ? err_set(err, EXIT_CODE_DEVICE, -ret,
-				 "can't watch the TAP interface %s: %s", self->name, strerror(-ret))
-		       : 0;
+	return ret < 0
+		? err_set(err, EXIT_CODE_DEVICE, -ret, "can't watch the TAP interface %s: %s",
+			  self->tap.name, strerror(-ret))
+		: 0;
 }
 
 /* One pair is in use until the driver asks for more. */
@@ -623,7 +425,7 @@ static int detach_others(struct net_tap *self, struct err *err)
 	if (self->pairs > 1)
 		ret = tap_set_queues(&self->net, 1);
 	return ret < 0 ? err_set(err, EXIT_CODE_DEVICE, -ret,
-				 "can't set queues of the TAP interface %s: %s", self->name,
+				 "can't set queues of the TAP interface %s: %s", self->tap.name,
 				 strerror(-ret))
 		       : 0;
 }
@@ -632,13 +434,14 @@ static int open_parts(struct net_tap *self, const struct net_config *config, str
 {
 	int ret;
 
-	self->control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (self->control < 0)
+	self->tap.control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (self->tap.control < 0)
 		return err_set(
 			err, EXIT_CODE_DEVICE, errno, "can't make a socket: %s", strerror(errno));
-	ret = config->path ? open_by_name(self, config, err) : open_passed(self, config, err);
+	ret = config->path ? net_tap_attach(&self->tap, config->path, config->queues, err)
+			   : net_tap_adopt(&self->tap, config->fd, err);
 	for (unsigned i = 0; ret >= 0 && i < self->net.info.queues; i++)
-		self->queues[i].watch.fd = self->fds[i];
+		self->queues[i].watch.fd = self->tap.fds[i];
 	if (ret >= 0)
 		ret = set_header(self, err);
 	if (ret >= 0)
@@ -648,14 +451,14 @@ static int open_parts(struct net_tap *self, const struct net_config *config, str
 	self->is_foreign = find_out_foreign(self);
 	self->net.info.mtu = find_mtu(self, config);
 	self->net.info.offloads = find_offloads(self, config);
-	self->net.info.vhost_fds = config->no_vhost ? NULL : self->fds;
+	self->net.info.vhost_fds = config->no_vhost ? NULL : self->tap.fds;
 	set_carrier(self, 0);
 	ret = self->is_foreign ? 0 : watch_link(self, err);
 	self->is_up = read_is_up(self);
 	if (!self->is_up)
 		log_warn("the TAP interface %s is down, so the guest has no carrier; as root: "
 			 "ip link set %s up",
-			self->name, self->name);
+			self->tap.name, self->tap.name);
 	return ret;
 }
 
@@ -669,14 +472,14 @@ int net_tap_open(
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a network");
 	self->net = (struct net){
 		.ops = &tap_ops,
-		.info = {.name = self->name, .queues = 1},
+		.info = {.name = self->tap.name, .queues = config->queues},
 		.loop = loop,
 	};
-	self->control = -1;
+	self->tap.control = -1;
 	self->link_watch =
 		(struct loop_fd){.fd = -1, .events = EPOLLIN, .fn = handle_link, .opaque = self};
 	for (unsigned i = 0; i < NET_QUEUES_MAX; i++) {
-		self->fds[i] = -1;
+		self->tap.fds[i] = -1;
 		self->queues[i] = (struct tap_queue){.tap = self, .index = i};
 		self->queues[i].watch =
 			(struct loop_fd){.fd = -1, .fn = handle_queue, .opaque = &self->queues[i]};

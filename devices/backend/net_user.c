@@ -68,14 +68,8 @@ struct net_user {
 	_Atomic bool stopping; /* the thread shall end */
 	_Atomic bool failed;   /* no carrier, for good */
 
-	_Atomic uint64_t sent_frames, sent_bytes, received_frames, received_bytes;
-	_Atomic uint64_t dropped_to_host, dropped_to_guest;
+	struct net_counters counters;
 };
-
-static void count(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
 
 static void signal_fd(int fd)
 {
@@ -104,7 +98,7 @@ static void deliver(void *opaque, const uint8_t *frame, size_t len)
 	if (atomic_load_explicit(&self->started, memory_order_acquire))
 		room = net_ring_room(&self->to_guest, len);
 	if (!room) {
-		count(&self->dropped_to_guest, 1);
+		net_count(&self->counters.dropped_to_guest, 1);
 		return;
 	}
 	memcpy(room, frame, len);
@@ -142,7 +136,7 @@ static bool take_frames(struct net_user *self)
 		if (!frame)
 			return false;
 		if (!net_slirp_input(self->slirp, frame, len))
-			count(&self->dropped_to_host, 1);
+			net_count(&self->counters.dropped_to_host, 1);
 		net_ring_take(&self->to_host);
 	}
 	return true;
@@ -205,7 +199,7 @@ static void drop_frames(struct net_user *self)
 
 	while (net_ring_peek(&self->to_guest, &len)) {
 		net_ring_take(&self->to_guest);
-		count(&self->dropped_to_guest, 1);
+		net_count(&self->counters.dropped_to_guest, 1);
 	}
 	net_ring_wait(&self->to_guest.taker_waits);
 	if (net_ring_wakes(&self->to_guest.putter_waits))
@@ -242,15 +236,6 @@ static bool user_link_is_up(const struct net *net)
 	return !atomic_load(&((const struct net_user *)net)->failed);
 }
 
-static size_t iov_bytes(const struct iovec *iov, unsigned iov_count)
-{
-	size_t sum = 0;
-
-	for (unsigned i = 0; i < iov_count; i++)
-		sum += iov[i].iov_len;
-	return sum;
-}
-
 /* Copies out of the buffers, from `skip` on. */
 static void gather(uint8_t *to, const struct iovec *iov, unsigned iov_count, size_t skip)
 {
@@ -267,7 +252,7 @@ static void gather(uint8_t *to, const struct iovec *iov, unsigned iov_count, siz
 static int user_send(struct net *net, unsigned queue, const struct iovec *iov, unsigned iov_count)
 {
 	struct net_user *self = (struct net_user *)net;
-	size_t len = iov_bytes(iov, iov_count);
+	size_t len = net_iov_bytes(iov, iov_count);
 	uint8_t *room;
 
 	(void)queue;
@@ -275,7 +260,7 @@ static int user_send(struct net *net, unsigned queue, const struct iovec *iov, u
 		return -EINVAL;
 	len -= NET_HEADER_BYTES;
 	if (atomic_load(&self->failed) || len > self->config.mtu + LINK_HEADER_BYTES) {
-		count(&self->dropped_to_host, 1);
+		net_count(&self->counters.dropped_to_host, 1);
 		return 0;
 	}
 	room = net_ring_room(&self->to_host, len);
@@ -287,8 +272,7 @@ static int user_send(struct net *net, unsigned queue, const struct iovec *iov, u
 		return -EAGAIN;
 	gather(room, iov, iov_count, NET_HEADER_BYTES);
 	net_ring_put(&self->to_host, len);
-	count(&self->sent_frames, 1);
-	count(&self->sent_bytes, len);
+	net_count_sent(&self->counters, len);
 	if (net_ring_wakes(&self->to_host.taker_waits))
 		signal_fd(self->thread_wake);
 	return 0;
@@ -312,44 +296,23 @@ static void take_frame(struct net_user *self)
 		signal_fd(self->thread_wake);
 }
 
-/* Header of zeros, then the frame. The buffers have room for it. */
-static void scatter(
-	const struct iovec *iov, unsigned iov_count, const uint8_t *frame, size_t frame_len)
-{
-	size_t zeros = NET_HEADER_BYTES;
-
-	for (unsigned i = 0; i < iov_count && zeros + frame_len; i++) {
-		uint8_t *to = iov[i].iov_base;
-		size_t room = iov[i].iov_len, part = MIN(zeros, room);
-
-		memset(to, 0, part);
-		zeros -= part;
-		to += part;
-		part = MIN(frame_len, room - part);
-		memcpy(to, frame, part);
-		frame += part;
-		frame_len -= part;
-	}
-}
-
 static ssize_t user_receive(
 	struct net *net, unsigned queue, const struct iovec *iov, unsigned iov_count)
 {
 	struct net_user *self = (struct net_user *)net;
-	size_t room = iov_bytes(iov, iov_count), len;
+	size_t room = net_iov_bytes(iov, iov_count), len;
 	const uint8_t *frame;
 
 	(void)queue;
 	while ((frame = next_frame(self, &len))) {
 		if (len + NET_HEADER_BYTES <= room) {
-			scatter(iov, iov_count, frame, len);
+			net_scatter(iov, iov_count, frame, len);
 			take_frame(self);
-			count(&self->received_frames, 1);
-			count(&self->received_bytes, len);
+			net_count_received(&self->counters, len);
 			return (ssize_t)(len + NET_HEADER_BYTES);
 		}
 		take_frame(self);
-		count(&self->dropped_to_guest, 1);
+		net_count(&self->counters.dropped_to_guest, 1);
 	}
 	return -EAGAIN;
 }
@@ -364,16 +327,7 @@ static ssize_t user_next_bytes(struct net *net, unsigned queue)
 
 static void user_get_stats(struct net *net, struct net_stats *stats)
 {
-	struct net_user *self = (struct net_user *)net;
-
-	*stats = (struct net_stats){
-		.sent_frames = atomic_load(&self->sent_frames),
-		.sent_bytes = atomic_load(&self->sent_bytes),
-		.received_frames = atomic_load(&self->received_frames),
-		.received_bytes = atomic_load(&self->received_bytes),
-		.dropped_to_host = atomic_load(&self->dropped_to_host),
-		.dropped_to_guest = atomic_load(&self->dropped_to_guest),
-	};
+	net_counters_get(&((struct net_user *)net)->counters, stats);
 }
 
 static void user_close(struct net *net)
