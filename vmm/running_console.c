@@ -225,6 +225,9 @@ static int join(struct session *session, const char *name, struct err *err)
 	if (ret == 0)
 		ret = control_ask(
 			&session->link, request, CONTROL_PATIENCE_MS, &session->answer, err);
+	if (ret == 0 && session->answer.len)
+		ret = err_set(err, EXIT_CODE_NAME, EPROTO,
+			"the machine %s gives no answer that this vmm understands", name);
 	if (ret < 0)
 		return ret;
 	session->watch = (struct loop_fd){

@@ -35,14 +35,18 @@ lists 'NAME  PID  STATE  CPUS  MEMORY  UPTIME  GUEST'
 lists '' -q
 lists $'[\n]' --json
 check "looking makes no folder" test ! -e "$XDG_RUNTIME_DIR/vmm"
-for verb in status stop kill pause resume; do
+declare -A two_words=([balloon]=1G)
+for verb in status stop kill pause resume console balloon; do
 	gives 2 "$verb needs a NAME" "$verb"
 	gives 6 "no machine 'web' is running" "$verb" web
 	gives 6 "no machine '../web' is running" "$verb" ../web
-	gives 2 "no use for the word 'b'" "$verb" a b
+	gives 2 "no use for the word 'c'" "$verb" a ${two_words[$verb]:+"${two_words[$verb]}"} c
 	gives 2 "no option '--now'" "$verb" --now a
 done
 gives 2 "no use for the word 'web'" list web
+gives 2 'link needs NAME [NIC] up|down' link web
+gives 6 "no machine 'web' is running" link web down
+gives 2 "no use for the word 'a b'" link web 'a b'
 gives 2 '--timeout' stop web --timeout soon
 
 # shows PATTERN ARGUMENT...: on stdout.
@@ -50,6 +54,13 @@ shows() {
 	local pattern=$1
 	shift
 	"$vmm" "$@" | tee "$work/shown" | grep -q -- "$pattern" || { cat "$work/shown"; return 1; }
+}
+
+# is_shown LINE COMMAND...
+is_shown() {
+	local line=$1
+	shift
+	"$@" | grep -qx -- "$line"
 }
 
 is_empty() {
@@ -103,6 +114,17 @@ gives 6 'no answer that this vmm understands' status web
 end_pretender
 pretend web $'ok 13\nstate=\e[31m!\n'
 check "control characters of a liar are not shown" shows '?\[31m!' list
+end_pretender
+pretend web $'ok 0\nthe last line\n'
+# It never hangs up: the time limit ends it.
+check "vmm console shows what comes" is_shown 'the last line' timeout 2 "$vmm" console web
+gives 2 'is no name of a console' console web -c 'a b'
+end_pretender
+pretend web $'ok 5\nhello'
+gives 6 'no answer that this vmm understands' console web
+end_pretender
+pretend web
+gives 6 'does not answer' console web --send
 end_pretender
 lists '' -q
 check "the left-overs of a killed process are gone" is_empty

@@ -62,7 +62,18 @@ static void note_size(void *opaque)
 	assert_true(chr_get_size(chr, &columns, &rows));
 }
 
-static struct chr_front front = {.can_take = can_take, .input = take, .line_break = line_break};
+static unsigned ends;
+static size_t end_at;
+
+static void input_end(void *opaque)
+{
+	(void)opaque;
+	ends++;
+	end_at = got_len;
+}
+
+static struct chr_front front = {
+	.can_take = can_take, .input = take, .line_break = line_break, .input_end = input_end};
 
 static void note_key(void *opaque, enum chr_escape_key key)
 {
@@ -76,7 +87,7 @@ static int setup(void **state)
 	got_len = 0;
 	got[0] = 0;
 	room_left = sizeof(got) - 1;
-	breaks = 0;
+	breaks = ends = 0;
 	keys[0] = 0;
 	signal(SIGPIPE, SIG_IGN);
 	return loop_create(&loop, NULL);
@@ -154,8 +165,10 @@ static void test_pipes(void **state)
 	/* No escape keys where no person types. */
 	assert_string_equal(got, "ls\001x\n");
 	/* The end of input ends the input and nothing else. */
+	assert_int_equal(ends, 0);
 	close(in[1]);
 	run();
+	assert_int_equal(ends, 1);
 	put("goes on\n");
 	expect(out[0], "goes on\n");
 	/* What others share is as it was. */
@@ -179,11 +192,16 @@ static void test_input_that_ended_before_it_was_wanted(void **state)
 	room_left = 0;
 	open_on(in[0], -1);
 	run();
+	assert_int_equal(ends, 0);
 	assert_int_equal(got_len, 0);
 	room_left = 100;
 	chr_accept_input(chr);
 	wait_for_input(7);
 	assert_string_equal(got, "script\n");
+	/* The end comes behind the last byte, and once. */
+	run();
+	assert_int_equal(ends, 1);
+	assert_int_equal(end_at, 7);
 	close_it();
 	close(in[0]);
 }
@@ -293,8 +311,12 @@ static void test_regular_files(void **state)
 	}
 	assert_memory_equal(got, "line 0\nline 1\n", 14);
 	assert_memory_equal(got + got_len - 10, "line 9999\n", 10);
+	room_left = 100;
+	chr_accept_input(chr);
 	run();
 	assert_int_equal(got_len, 98890);
+	assert_int_equal(ends, 1);
+	assert_int_equal(end_at, 98890);
 	/* The offset is shared with whoever else writes there (2>&1). */
 	put("from the guest\n");
 	assert_int_equal(write(fileno(out), "from another\n", 13), 13);
