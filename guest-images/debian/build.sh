@@ -11,8 +11,9 @@ image=debian
 SUITE=bookworm
 DEBIAN_MIB=${DEBIAN_MIB:-2048}
 ROOT_UUID=766d6d00-6465-4269-916e-740000000001
-# dbus: logind, which answers the power button, needs it. iproute2 and friends: a person's tools.
-PACKAGES=systemd-sysv,udev,dbus,linux-image-cloud-amd64,initramfs-tools,zstd,kmod,iproute2,procps
+# dbus: logind, which answers the power button, needs it. openssh-server: `ssh -p 2222 root@localhost`
+# with -p 2222:22, by key. iproute2 and friends: a person's tools.
+PACKAGES=systemd-sysv,udev,dbus,linux-image-cloud-amd64,initramfs-tools,zstd,kmod,openssh-server,iproute2,procps
 here=$top/guest-images/debian
 dest=$out/debian
 archives=$cache/debian-archives
