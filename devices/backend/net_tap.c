@@ -63,8 +63,9 @@ struct net_tap {
 	bool started;
 	bool is_bypassed; /* by vhost-net: nothing is watched */
 	bool is_up;	  /* the interface */
-	bool is_gone;	  /* it was removed */
-	bool is_foreign;  /* in another network namespace, where it can't be watched */
+	bool is_gone;	  /* it was removed; and that was said */
+	bool is_told_gone;
+	bool is_foreign; /* in another network namespace, where it can't be watched */
 	struct loop_fd link_watch;
 
 	struct net_counters counters;
@@ -79,17 +80,17 @@ static void refresh_name(struct net_tap *self)
 
 	if (ioctl(self->tap.fds[0], TUNGETIFF, &ifr) == 0)
 		memcpy(self->tap.name, ifr.ifr_name, sizeof(self->tap.name));
+	else if (errno == EBADFD)
+		self->is_gone = true;
 }
 
 static bool read_is_up(struct net_tap *self)
 {
 	struct ifreq ifr = {.ifr_flags = 0};
 
-	if (self->is_foreign)
-		return true;
-	if (self->is_gone)
-		return false;
 	refresh_name(self);
+	if (self->is_gone || self->is_foreign)
+		return !self->is_gone;
 	return net_tap_ask(&self->tap, self->tap.control, SIOCGIFFLAGS, &ifr) == 0 &&
 		ifr.ifr_flags & IFF_UP;
 }
@@ -108,11 +109,13 @@ static void check_link(struct net_tap *self)
 {
 	bool is_up = read_is_up(self);
 
-	if (is_up == self->is_up)
-		return;
-	if (self->is_gone)
+	if (self->is_gone && !self->is_told_gone) {
+		self->is_told_gone = true;
 		log_warn("net %s: the interface was removed; the guest has no carrier any more",
 			self->tap.name);
+	}
+	if (is_up == self->is_up)
+		return;
 	self->is_up = is_up;
 	net_tell_link(&self->net, is_up);
 }

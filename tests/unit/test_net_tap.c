@@ -67,8 +67,10 @@ static struct net_front front = {.readable = on_readable, .writable = on_writabl
 
 static struct net_config tap_config(const char *name, unsigned queues)
 {
-	if (skip_reason)
+	if (skip_reason) {
+		print_message("skip: %s\n", skip_reason);
 		skip();
+	}
 	return (struct net_config){.kind = NET_TAP, .path = name, .fd = -1, .queues = queues};
 }
 
@@ -482,7 +484,5 @@ int main(void)
 	};
 
 	skip_reason = enter_namespace();
-	if (skip_reason)
-		print_message("skip: %s\n", skip_reason);
 	return cmocka_run_group_tests_name("net_tap", tests, NULL, NULL);
 }
