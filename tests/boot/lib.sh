@@ -246,6 +246,44 @@ end_guest() {
 	status=killed
 }
 
+# ---- Networks ----
+
+# make_tools: builds nettool (see nettool.c) for both sides: $nettool here, and on tools.img.
+nettool=$work/tools/nettool
+make_tools() {
+	mkdir "$work/tools" &&
+		"${CC:-gcc}" -static -O1 -D_GNU_SOURCE -o "$nettool" "$here/nettool.c" &&
+		make_ext4 "$work/tools.img" 4M -O ^has_journal -d "$work/tools" || exit 1
+}
+
+# background COMMAND...: ends with the test.
+background() {
+	"$@" <&0 &
+	all_pids+=("$!")
+}
+
+# own_network: the test goes on in a network namespace of its own, where it may make interfaces.
+own_network() {
+	if [ -z "${BOOT_TEST_OWN_NETWORK-}" ]; then
+		rm -rf "$work"
+		[ "$(id -u)" = 0 ] || set -- --map-root-user
+		BOOT_TEST_OWN_NETWORK=1 exec unshare "$@" --net --mount "$0"
+	fi
+	mount -t sysfs sysfs /sys && ip link set lo up
+}
+
+# keep_guest NAME, use_guest NAME: for tests with several guests; all else is about the latest.
+declare -A kept_guests
+keep_guest() {
+	kept_guests[$1]="guest=$guest console=$console errors=$errors status=$status \
+		to_guest=$to_guest from_guest=$from_guest"
+}
+
+use_guest() {
+	eval "${kept_guests[$1]}"
+	unmatched=''
+}
+
 # ---- Machines without Linux ----
 
 # tiny ACTION [VALUE]: prints the name of an ELF kernel of a few instructions (see tiny.S).
