@@ -45,7 +45,7 @@ function check_home(what, home) {
 }
 
 BEGIN {
-	interfaces = "^devices/backend/(blk|chr|net|display|input)\\.h$"
+	interfaces = "^devices/backend/(blk|chr|net|vsock|display|input)\\.h$"
 	home["^linux/kvm\\.h$"] = "^vmm/kvm/"
 	home["^SDL"] = "^devices/backend/display_sdl\\.c$"
 	home["^libfdt"] = "^firmware/fdt\\.c$"

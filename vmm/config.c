@@ -206,6 +206,12 @@ const struct opt config_options[] = {
 		.value = "SIZE",
 		.help = "How much of its memory the guest keeps at first; the rest it gives back "
 			"to the host. Default: all of it."},
+	{.name = "vsock",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_vsock,
+		.keys = config_vsock_keys,
+		.value = "[CID,]path=PATH",
+		.help = "Sockets (AF_VSOCK) between the guest and programs of this host."},
 	{.name = "no-balloon",
 		.type = OPT_FLAG,
 		FIELD(no_balloon),
@@ -414,6 +420,8 @@ void config_finish(struct vm_config *config)
 	for (unsigned i = 0; i < config->disk_count; i++)
 		free(config->disks[i].text);
 	config->disk_count = 0;
+	free(config->vsock.text);
+	config->vsock.text = NULL;
 	config_finish_net(config);
 	config_finish_ports(config);
 }

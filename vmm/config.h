@@ -69,6 +69,12 @@ struct port_config {
 	const char *spec; /* of the host side: stdio, pty, file:PATH, unix:PATH, pipe:PATH, null */
 };
 
+struct vsock_config {
+	const char *path; /* of the socket of the host's side; NULL: no vsock */
+	unsigned cid;	  /* the guest's */
+	char *text;	  /* owned: the words above lie in it */
+};
+
 struct vm_config {
 	const char *name;   /* while it runs: the one that others find it under */
 	bool has_name;	    /* --name was given; else another may be chosen (see vm.h) */
@@ -88,6 +94,7 @@ struct vm_config {
 	bool no_unpack;
 	bool no_rng;
 	bool no_balloon;
+	struct vsock_config vsock;
 	uint64_t balloon_keep_bytes; /* what the balloon leaves to the guest at first, 0: all */
 	/* Host sides: stdio, pty, file:PATH, unix:PATH, pipe:PATH, null, none. */
 	const char *serial;
@@ -130,6 +137,10 @@ void config_net_mac(const struct vm_config *config, unsigned index, uint8_t *mac
  */
 int config_parse(int argc, char *const *argv, struct vm_config *config, struct err *err);
 void config_finish(struct vm_config *config);
+
+/* The keys of --vsock, and what reads it. */
+extern const struct opt config_vsock_keys[];
+int config_parse_vsock(void *target, const struct opt *opt, const char *text, struct err *err);
 
 /* What config_parse() checks of --balloon together with other options. */
 int config_check_balloon(const struct vm_config *config, struct err *err);

@@ -5,6 +5,43 @@
 
 #include <errno.h>
 
+const struct opt config_vsock_keys[] = {
+	{.name = "cid",
+		.type = OPT_NUMBER,
+		.offset = offsetof(struct vsock_config, cid),
+		.min = 3,
+		.max = UINT32_MAX - 1,
+		.value = "N",
+		.help = "the guest's address, 3 if it is left out; the host's is 2"},
+	{.name = "path",
+		.type = OPT_TEXT,
+		.offset = offsetof(struct vsock_config, path),
+		.value = "PATH",
+		.help = "the host's side: a program connects to the socket PATH, writes CONNECT "
+			"PORT and reads OK; the guest's connections to port P of the host go to "
+			"the socket PATH_P"},
+	OPT_END,
+};
+
+int config_parse_vsock(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	struct vsock_config *vsock = &((struct vm_config *)target)->vsock;
+	int ret;
+
+	(void)opt;
+	vsock->cid = 3;
+	vsock->text = strdup(text);
+	if (!vsock->text)
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the options");
+	ret = opts_parse_keys(config_vsock_keys, "--vsock", vsock->text, vsock, err);
+	if (ret < 0)
+		return ret;
+	if (!vsock->path)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--vsock needs a place for the host's side: --vsock path=PATH");
+	return 0;
+}
+
 int config_check_balloon(const struct vm_config *config, struct err *err)
 {
 	if (!config->balloon_keep_bytes)

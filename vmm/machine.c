@@ -98,6 +98,8 @@ static int open_files(struct machine *machine, struct err *err)
 	}
 	if (ret >= 0)
 		ret = machine_net_open(machine, err);
+	if (ret >= 0 && config->vsock.path)
+		ret = vsock_open(&machine->vsock, config->vsock.path, machine->loop, err);
 	return ret < 0 ? ret : machine_console_open(machine, err);
 }
 
@@ -233,6 +235,11 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		}
 		return ret;
 	}
+	if (!strcmp(class->name, "virtio-vsock")) {
+		args.vsock = machine->vsock;
+		args.vsock_cid = config->vsock.cid;
+		return machine->vsock ? add_device(machine, class, &args, err) : 0;
+	}
 	if (!strcmp(class->name, "virtio-balloon")) {
 		if (config->balloon_keep_bytes)
 			args.balloon_bytes = config->memory_bytes - config->balloon_keep_bytes;
@@ -297,6 +304,7 @@ void machine_finish(struct machine *machine)
 	gmem_finish(&machine->mem);
 	machine_console_close(machine);
 	machine_net_close(machine);
+	vsock_close(machine->vsock);
 	for (unsigned i = 0; i < ARRAY_SIZE(machine->disks); i++)
 		blk_close(machine->disks[i]);
 	boot_close(machine->boot);

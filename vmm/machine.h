@@ -14,6 +14,7 @@
 #include "devices/backend/blk.h"
 #include "devices/backend/chr.h"
 #include "devices/backend/net.h"
+#include "devices/backend/vsock.h"
 #include "firmware/boot.h"
 #include "vmm/base/err.h"
 #include "vmm/config.h"
@@ -47,6 +48,7 @@ struct machine {
 	struct boot *boot;
 	struct blk *disks[CONFIG_DISKS_MAX];
 	struct net *nics[CONFIG_NICS_MAX];
+	struct vsock_host *vsock; /* or NULL */
 	uint8_t macs[CONFIG_NICS_MAX][NET_MAC_BYTES];
 	struct machine_console consoles[MACHINE_CONSOLES_MAX]; /* owned */
 	unsigned console_count;

@@ -30,6 +30,7 @@
 struct device;
 struct chr;
 struct blk;
+struct vsock_host;
 struct net;
 
 /* ---- What a device asks of the machine ---- */
@@ -116,6 +117,8 @@ struct device_args {
 	const char *serial; /* --disk serial=, or NULL */
 	unsigned queues;    /* wanted number of queues, 0 = the device's default */
 	int64_t rtc_base_s; /* cmos: fixed start time in seconds since 1970, or -1 = host's clock */
+	struct vsock_host *vsock; /* back end of virtio-vsock */
+	uint32_t vsock_cid;
 	uint64_t balloon_bytes;		 /* virtio-balloon: what to ask the guest for at first */
 	const struct device *peer;	 /* a device that this one belongs to, or NULL */
 	const struct device_port *ports; /* of a virtio console */
