@@ -28,11 +28,11 @@ enum {
 };
 
 /*
- * 5.3.6.2 has the columns first. Linux, which the feature was made for, has always read the rows
- * first, and what its drivers do counts more than what they should.
+ * 5.3.6.2. Linux read these the other way round until 2025, when the fix also went to its stable
+ * branches: a guest with an older kernel sees rows for columns.
  */
 struct resize {
-	uint16_t rows, columns;
+	uint16_t columns, rows;
 };
 
 struct message {
@@ -61,7 +61,7 @@ static void make_message(struct console_port *port, enum console_say what, struc
 		break;
 	case CONSOLE_SAY_SIZE:
 		message->control.event = VIRTIO_CONSOLE_RESIZE;
-		message->u.size = (struct resize){config->rows, config->cols};
+		message->u.size = (struct resize){config->cols, config->rows};
 		message->len += sizeof(message->u.size);
 		break;
 	case CONSOLE_SAY_NAME:

@@ -272,8 +272,8 @@ static void expect_size(struct fixture *f, unsigned columns, unsigned rows)
 	assert_int_equal(message.id, HVC0);
 	assert_int_equal(message.event, VIRTIO_CONSOLE_RESIZE);
 	memcpy(size, rest, sizeof(size));
-	assert_int_equal(size[0], rows);
-	assert_int_equal(size[1], columns);
+	assert_int_equal(size[0], columns);
+	assert_int_equal(size[1], rows);
 }
 
 static void expect_silence(struct fixture *f)
