@@ -99,6 +99,7 @@ static const struct virtio_class class = {
 	.queue_size = CONSOLE_QUEUE_SIZE,
 	.request_bytes = sizeof(struct virtq_req),
 	.handle_queue = handle_queue,
+	.prompt_queues = 1 << 1, /* what hvc0 prints: Linux spins until it comes back */
 	.drain = drain,
 	.config_write = config_write,
 };

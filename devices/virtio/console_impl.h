@@ -48,6 +48,8 @@ struct console_port {
 	uint64_t tx_done;	/* bytes of it that are sent */
 
 	/* hvc0 alone: its driver waits for each request with the processor's interrupts off. */
+	struct loop_timer notify_timer;
+	bool notify_armed;
 	struct loop_timer hold_timer;
 	unsigned idle_holds; /* how often it found that the host side has taken nothing */
 	unsigned holds;	     /* and how often at all for this request */

@@ -32,7 +32,8 @@ enum {
 	HOLDS_MAX = 50,
 };
 
-#define HOLD_NS UINT64_C(100000000)
+#define HOLD_NS	  UINT64_C(100000000)
+#define NOTIFY_NS UINT64_C(1000000)
 
 static bool is_hvc0(const struct console_port *port)
 {
@@ -166,6 +167,30 @@ static bool send_next(struct console_port *port, uint64_t *budget)
 	return true;
 }
 
+/*
+ * Linux takes a request of hvc0 back before it does anything else, and then wants no interrupt for
+ * it. So look a little later: an interrupt would cost five times what the request costs.
+ */
+static void notify_output(struct console_port *port)
+{
+	struct virtio_dev *vdev = &port->console->vdev;
+
+	if (!is_hvc0(port)) {
+		virtio_notify(vdev);
+	} else if (!port->notify_armed) {
+		port->notify_armed = true;
+		loop_timer_arm(vdev->dev.platform->loop, &port->notify_timer, NOTIFY_NS);
+	}
+}
+
+static void handle_notify_timer(void *opaque)
+{
+	struct console_port *port = opaque;
+
+	port->notify_armed = false;
+	virtio_notify(&port->console->vdev);
+}
+
 void console_port_run_output(struct console_port *port)
 {
 	struct virtio_dev *vdev = &port->console->vdev;
@@ -174,7 +199,7 @@ void console_port_run_output(struct console_port *port)
 
 	while (requests && bytes && send_next(port, &bytes))
 		requests--;
-	virtio_notify(vdev);
+	notify_output(port);
 	if (!requests || !bytes)
 		virtio_kick_self(vdev, console_output_queue(port));
 	else if (port->tx && is_hvc0(port))
@@ -225,6 +250,8 @@ void console_port_drain(struct console_port *port, bool abort)
 
 	port->room = port->tx = NULL;
 	loop_timer_cancel(&port->hold_timer);
+	loop_timer_cancel(&port->notify_timer);
+	port->notify_armed = false;
 	if (!abort) {
 		if (room)
 			virtio_push(vdev, console_input_queue(port), room, 0);
@@ -258,6 +285,8 @@ void console_port_init(struct console_port *port, const struct device_port *args
 	};
 	port->hold_timer =
 		(struct loop_timer){.fn = handle_hold_timer, .opaque = port, .lock = lock};
+	port->notify_timer =
+		(struct loop_timer){.fn = handle_notify_timer, .opaque = port, .lock = lock};
 }
 
 int console_port_attach(struct console_port *port, struct err *err)
@@ -275,6 +304,7 @@ int console_port_attach(struct console_port *port, struct err *err)
 void console_port_detach(struct console_port *port)
 {
 	loop_timer_cancel(&port->hold_timer);
+	loop_timer_cancel(&port->notify_timer);
 	if (port->is_attached)
 		chr_detach(port->chr, &port->front);
 	port->is_attached = false;

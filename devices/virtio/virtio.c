@@ -93,6 +93,11 @@ static void set_doorbell(struct virtio_queue *queue, bool on)
 	vdev->transport_ops->set_doorbell(vdev->transport, queue->index, on);
 }
 
+static bool is_prompt(const struct virtio_dev *vdev, unsigned queue)
+{
+	return vdev->class->prompt_queues >> queue & 1;
+}
+
 static void disable_queue(struct virtio_queue *queue)
 {
 	set_doorbell(queue, false);
@@ -150,6 +155,11 @@ void virtio_kick(struct virtio_dev *vdev, uint32_t index)
 			&vdev->dev, "kick of queue %u in status 0x%x", index, vdev->status);
 		return;
 	}
+	if (is_prompt(vdev, index)) {
+		vdev->stats.kicks++;
+		vdev->class->handle_queue(vdev, index);
+		return;
+	}
 	/* Fails only when 2^64 - 2 kicks wait. */
 	(void)eventfd_write(queue->kick_fd, 1);
 }
@@ -175,7 +185,7 @@ static void start(struct virtio_dev *vdev)
 	for (unsigned i = 0; i < vdev->queue_count; i++) {
 		struct virtio_queue *queue = &vdev->queues[i];
 
-		if (queue->ring.ready)
+		if (queue->ring.ready && !is_prompt(vdev, i))
 			set_doorbell(queue, true);
 		if (queue->kicked_early)
 			(void)eventfd_write(queue->kick_fd, 1);

@@ -13,7 +13,8 @@
  * otherwise ignored; a broken ring makes the device ask for a reset, once.
  *
  * Threads: everything with the device's lock held. Register accesses come from vCPU threads,
- * kicks and completions on the loop's. Queues are worked on by the loop's thread only.
+ * kicks and completions on the loop's. Queues are worked on by the loop's thread only,
+ * but for `prompt_queues`.
  */
 #pragma once
 
@@ -47,8 +48,17 @@ struct virtio_class {
 	/* DRIVER_OK: queues that are ready may be worked on from now on. May be NULL. */
 	void (*start)(struct virtio_dev *vdev);
 
-	/* The driver has kicked a queue that is ready. On the loop's thread. */
+	/*
+	 * The driver has kicked a queue that is ready. On the loop's thread, or for one of
+	 * `prompt_queues` on the vCPU's.
+	 */
 	void (*handle_queue)(struct virtio_dev *vdev, unsigned index);
+
+	/*
+	 * Queues, one bit for each, whose driver does nothing but wait for the answer: their
+	 * kicks are handled where they arrive, which is sooner than another thread can wake.
+	 */
+	uint64_t prompt_queues;
 
 	/*
 	 * Ends all requests in flight. With `abort` the queues are about to vanish: each request is

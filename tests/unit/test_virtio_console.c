@@ -613,6 +613,51 @@ static void test_bytes_to_and_fro(void **state)
 	run(f);
 }
 
+struct irq_wait {
+	struct fixture *f;
+	uint64_t count;
+};
+
+static bool has_interrupt(void *opaque)
+{
+	const struct irq_wait *wait = opaque;
+
+	return fake_machine_irq_count(wait->f->fm, wait->f->driver.gsi) > wait->count;
+}
+
+/* Answered on the spot; and the interrupt spared if the driver has taken the answer. */
+static void test_hvc0_is_prompt(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_vq *vq = &f->driver.queues[output_queue(HVC0)];
+	struct irq_wait wait = {f, 0};
+	unsigned head;
+	uint32_t len;
+
+	shake_hands(f, BIT(HVC0));
+	/* The very first answer always interrupts. */
+	assert_true(put(f, HVC0, "hello"));
+	assert_true(fake_machine_run_until(f->fm, has_interrupt, &wait));
+	while (vdev_of(f)->queues[output_queue(HVC0)].pushed)
+		loop_run_once(f->fm->loop, 10);
+	vq->avail[2 + QUEUE_SIZE] = vq->used_idx;
+	wait.count = fake_machine_irq_count(f->fm, f->driver.gsi);
+	for (unsigned i = 0; i < 3; i++) {
+		add_output(f, HVC0, f->data, 5);
+		fake_driver_kick(&f->driver, output_queue(HVC0));
+		assert_true(fake_vq_take(&f->driver, output_queue(HVC0), &head, &len));
+		/* What Linux does when it takes a buffer: used_event. */
+		vq->avail[2 + QUEUE_SIZE] = vq->used_idx;
+	}
+	while (vdev_of(f)->queues[output_queue(HVC0)].pushed)
+		loop_run_once(f->fm->loop, 10);
+	assert_false(has_interrupt(&wait));
+	add_output(f, HVC0, f->data, 5);
+	fake_driver_kick(&f->driver, output_queue(HVC0));
+	assert_true(fake_machine_run_until(f->fm, has_interrupt, &wait));
+	assert_true(fake_vq_take(&f->driver, output_queue(HVC0), &head, &len));
+}
+
 static void test_spread_output(void **state)
 {
 	struct fixture *f = *state;
@@ -1054,6 +1099,7 @@ int main(void)
 			test_size_of_the_terminal, setup_terminal, teardown),
 		cmocka_unit_test_setup_teardown(test_size_without_ports, setup_terminal, teardown),
 		TEST(bytes_to_and_fro),
+		TEST(hvc0_is_prompt),
 		TEST(spread_output),
 		TEST(no_input_buffers),
 		TEST(output_waits_for_a_client),
