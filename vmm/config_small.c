@@ -51,8 +51,8 @@ int config_check_balloon(const struct vm_config *config, struct err *err)
 			"--balloon and --no-balloon exclude each other");
 	if (config->hugepages)
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
-			"--balloon can't work with --hugepages: the guest gives up pages of 4 KiB, "
-			"and the host can take back 2 MiB at once only");
+			"--balloon can't work with --hugepages: what goes back to the pool might "
+			"be missing when the guest wants it again");
 	if (config->balloon_keep_bytes > config->memory_bytes)
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"--balloon: the guest can't keep more than all of its --memory");

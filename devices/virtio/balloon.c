@@ -10,6 +10,9 @@
  * up pages which it still uses has lost what stood in them, and nobody else has: its rings,
  * and buffers that a disk writes into, are the same host addresses as before.
  *
+ * Memory on huge pages stays: a page of the host's pool that was given back may be another's when
+ * the guest touches it again, and an access to it would then kill the VMM.
+ *
  * Linux numbers its queues without gaps, the specification with: a driver without statistics
  * may report on queue 2 (Linux) or 4. The device has five and looks at the features.
  *
@@ -20,6 +23,7 @@
  *   what the guest can send     limit                            where          test
  *   pages outside RAM           counted, skipped                 discard_run    pages_outside_ram
  *   the same page twice         harmless, one more system call   -              duplicates
+ *   anything, with huge pages    nothing is given back            give_back      huge_pages
  *   its own rings and kernel    it loses them                    -              inflates_its_own_ring
  *   millions of pages           PAGES_PER_REQUEST                inflate        too_many_pages
  *   cut page numbers            ignored                          inflate        cut_numbers
@@ -77,11 +81,19 @@ static struct virtio_balloon *balloon_of(struct virtio_dev *vdev)
 
 /* ---- Giving back ---- */
 
+static bool can_give_back(const struct virtio_balloon *balloon)
+{
+	return gmem_page_bytes(balloon->vdev.dev.platform->mem) == PAGE_BYTES;
+}
+
 static uint64_t give_back(struct virtio_balloon *balloon, gpa_t gpa, uint64_t len)
 {
 	struct device *device = &balloon->vdev.dev;
-	int64_t given = gmem_discard(device->platform->mem, gpa, len);
+	int64_t given;
 
+	if (!can_give_back(balloon))
+		return 0;
+	given = gmem_discard(device->platform->mem, gpa, len);
 	if (given >= 0)
 		return (uint64_t)given;
 	if (given == -EFAULT) {
@@ -295,7 +307,7 @@ int virtio_balloon_set_target(struct device *device, uint64_t balloon_bytes)
 
 	if (balloon_bytes > mem->size || balloon_bytes / PAGE_BYTES > UINT32_MAX)
 		return -EINVAL;
-	if (balloon_bytes && gmem_page_bytes(mem) != PAGE_BYTES)
+	if (balloon_bytes && !can_give_back(balloon))
 		return -EOPNOTSUPP;
 	pthread_mutex_lock(&device->lock);
 	balloon->config.num_pages = (uint32_t)(balloon_bytes / PAGE_BYTES);
@@ -348,6 +360,8 @@ static int realize(struct device *device, struct platform *platform, struct err 
 	int ret = virtio_realize(vdev, err);
 
 	(void)platform;
+	if (!can_give_back(balloon_of(vdev)))
+		vdev->offered &= ~VIRTIO_FEATURE(VIRTIO_BALLOON_F_REPORTING);
 	return ret < 0 ? ret : virtio_mmio_connect(vdev, err);
 }
 

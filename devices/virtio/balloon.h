@@ -31,7 +31,7 @@ struct virtio_balloon_stats {
 /*
  * Asks the guest to give up `balloon_bytes` of its RAM (rounded down to 4 KiB), or to take back
  * what it gave beyond that. It does so in its own time, as far as it can. -EINVAL: more than
- * its RAM; -EOPNOTSUPP: RAM is on huge pages, of which the balloon could give none back.
+ * its RAM; -EOPNOTSUPP: RAM is on huge pages, of which none is given back.
  */
 int virtio_balloon_set_target(struct device *device, uint64_t balloon_bytes);
 

@@ -310,6 +310,28 @@ static void test_inflates_its_own_ring(void **state)
 
 /* ---- Reporting ---- */
 
+static void test_huge_pages(void **state)
+{
+	struct fixture *f = *state;
+	const uint32_t pages[] = {600};
+
+	/* As if its memory were on huge pages, of which a host may have none. */
+	device_destroy(f->device);
+	fake_machine_destroy(f->fm);
+	f->fm = fake_machine_create_split(RAM_BYTES, LOW_BYTES, HIGH_BASE);
+	f->fm->plays_doorbells = true;
+	f->fm->mem.hugepages = true;
+	make_device(f);
+	gmem_fill(&f->fm->mem, HEAP_BYTES, FILL, LOW_BYTES - HEAP_BYTES);
+	assert_false(fake_driver_offered(&f->driver) & REPORTING);
+	bring_up(f, ~UINT64_C(0));
+	send_pages(f, INFLATE, pages, 1);
+	assert_int_equal(byte_at(f, 600 * PAGE), FILL);
+	assert_int_equal(stats_of(f).inflated_bytes, 0);
+	assert_int_equal(virtio_balloon_set_target(f->device, 1 * MIB), -EOPNOTSUPP);
+	assert_int_equal(virtio_balloon_set_target(f->device, 0), 0);
+}
+
 static void report_on(struct fixture *f, unsigned queue, uint64_t features)
 {
 	const struct fake_buffer ranges[] = {
@@ -513,6 +535,7 @@ int main(void)
 		TEST(too_many_pages),
 		TEST(cut_numbers),
 		TEST(inflates_its_own_ring),
+		TEST(huge_pages),
 		TEST(reports_are_given_back),
 		TEST(small_reports),
 		TEST(poisoned_pages),
