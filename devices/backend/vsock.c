@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -34,6 +35,7 @@ struct vsock_host {
 	ino_t inode;
 	struct loop_fd listener;
 	struct loop_timer accept_timer;
+	unsigned count, count_max;
 	struct vsock_sock *all, *unused; /* all there ever were are kept in one of these */
 	struct vsock_sock *handshakes[VSOCK_HANDSHAKES_MAX]; /* the oldest first */
 	unsigned handshake_count;
@@ -58,8 +60,10 @@ static struct vsock_sock *new_sock(struct vsock_host *host)
 
 static struct vsock_sock *make_sock(struct vsock_host *host, int fd)
 {
-	struct vsock_sock *sock = host->unused ? host->unused : new_sock(host);
+	struct vsock_sock *sock = NULL;
 
+	if (host->count < host->count_max)
+		sock = host->unused ? host->unused : new_sock(host);
 	if (!sock)
 		return NULL;
 	host->unused = sock->next;
@@ -73,6 +77,7 @@ static struct vsock_sock *make_sock(struct vsock_host *host, int fd)
 		return NULL;
 	}
 	host->all = sock;
+	host->count++;
 	return sock;
 }
 
@@ -103,6 +108,7 @@ void vsock_sock_close(struct vsock_sock *sock)
 	while (*link != sock)
 		link = &(*link)->next;
 	*link = sock->next;
+	host->count--;
 	sock->next = host->unused;
 	host->unused = sock;
 }
@@ -356,6 +362,16 @@ static int open_listener(struct vsock_host *host, struct err *err)
 	return 0;
 }
 
+/* So that neither guest nor programs use up what disks, consoles and networks need. */
+static unsigned share_of_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return VSOCK_CONNECTIONS_MAX;
+	return (unsigned)MIN(limit.rlim_cur / 4, (rlim_t)VSOCK_CONNECTIONS_MAX);
+}
+
 int vsock_open(struct vsock_host **out, const char *path, struct loop *loop, struct err *err)
 {
 	struct vsock_host *host;
@@ -369,6 +385,7 @@ int vsock_open(struct vsock_host **out, const char *path, struct loop *loop, str
 	if (!host)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the vsock sockets");
 	host->loop = loop;
+	host->count_max = share_of_descriptors();
 	host->listener = (struct loop_fd){
 		.fd = -1, .events = EPOLLIN, .fn = handle_connection, .opaque = host};
 	host->accept_timer = (struct loop_timer){.fn = accept_again, .opaque = host};

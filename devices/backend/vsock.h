@@ -49,6 +49,8 @@ struct vsock_client {
 enum {
 	VSOCK_PATH_MAX = 96, /* PATH_4294967295 has to fit into a socket's name */
 	VSOCK_HANDSHAKES_MAX = 64,
+	/* Of one machine, in all; or a quarter of what ulimit -n allows, if that is less. */
+	VSOCK_CONNECTIONS_MAX = 1024 + VSOCK_HANDSHAKES_MAX,
 };
 
 /* Listens at `path`. Error: -errno and a sentence. vsock_close(NULL) is legal. */
@@ -59,7 +61,7 @@ void vsock_close(struct vsock_host *host);
 int vsock_attach(struct vsock_host *host, const struct vsock_client *client, struct err *err);
 void vsock_detach(struct vsock_host *host);
 
-/* A connection to PATH_port, not watched; NULL when nobody takes it. */
+/* A connection to PATH_port, not watched; NULL when nobody takes it, or there are too many. */
 struct vsock_sock *vsock_connect(struct vsock_host *host, uint32_t port);
 
 /* Tells the program behind PATH that its connection stands. */
