@@ -37,6 +37,7 @@ struct virtio_mmio {
 	struct irq_line irq;
 	uint64_t base;
 	uint32_t interrupt_status;
+	uint64_t handed_over; /* queues, one bit for each */
 	uint32_t offered_sel, accepted_sel, queue_sel;
 };
 
@@ -50,6 +51,15 @@ static uint32_t read_queue_register(struct virtio_mmio *mmio, uint64_t offset)
 		return 0;
 	return offset == VIRTIO_MMIO_QUEUE_READY ? queue->ring.ready
 						 : mmio->vdev->class->queue_size;
+}
+
+/*
+ * Whoever else works on a queue can't set a bit here. So its bit reads as set all the time: the
+ * driver looks into its rings, which costs little, and never misses what is in them.
+ */
+static uint32_t interrupt_status(const struct virtio_mmio *mmio)
+{
+	return mmio->interrupt_status | (mmio->handed_over ? VIRTIO_MMIO_INT_VRING : 0);
 }
 
 static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
@@ -71,7 +81,7 @@ static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
 	case VIRTIO_MMIO_QUEUE_READY:
 		return read_queue_register(mmio, offset);
 	case VIRTIO_MMIO_INTERRUPT_STATUS:
-		return mmio->interrupt_status;
+		return interrupt_status(mmio);
 	case VIRTIO_MMIO_STATUS:
 		return vdev->status;
 	case VIRTIO_MMIO_SHM_LEN_LOW:
@@ -210,6 +220,25 @@ static void interrupt_config(void *transport)
 	interrupt(transport, VIRTIO_MMIO_INT_CONFIG);
 }
 
+static int interrupt_fd(void *transport, unsigned queue)
+{
+	const struct virtio_mmio *mmio = transport;
+
+	(void)queue;
+	return mmio->irq.pulse_fd ? mmio->irq.pulse_fd(&mmio->irq) : -1;
+}
+
+static void handed_over(void *transport, unsigned queue, bool on)
+{
+	struct virtio_mmio *mmio = transport;
+	uint64_t bit = UINT64_C(1) << queue;
+
+	mmio->handed_over = on ? mmio->handed_over | bit : mmio->handed_over & ~bit;
+	/* An interrupt of theirs may still be on its way, and finds its reason. */
+	if (!on)
+		mmio->interrupt_status |= VIRTIO_MMIO_INT_VRING;
+}
+
 /* Where it can't be had kicks arrive as register writes and signal the same eventfd. */
 static void set_doorbell(void *transport, unsigned queue, bool on)
 {
@@ -236,6 +265,8 @@ static void destroy(void *transport)
 static const struct virtio_transport_ops transport_ops = {
 	.interrupt_queues = interrupt_queues,
 	.interrupt_config = interrupt_config,
+	.interrupt_fd = interrupt_fd,
+	.handed_over = handed_over,
 	.set_doorbell = set_doorbell,
 	.reset = reset,
 	.destroy = destroy,

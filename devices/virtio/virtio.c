@@ -100,6 +100,7 @@ static bool is_prompt(const struct virtio_dev *vdev, unsigned queue)
 
 static void disable_queue(struct virtio_queue *queue)
 {
+	ASSERT(!queue->is_handed_over);
 	set_doorbell(queue, false);
 	virtq_disable(&queue->ring);
 	queue->pushed = false;
@@ -136,7 +137,7 @@ void virtio_set_queue_ready(struct virtio_dev *vdev, uint32_t index, bool ready)
 		return;
 	}
 	/* Once the driver reads 0 back the ring is its own again: nothing may be in flight. */
-	if (queue->ring.in_flight && vdev->class->drain)
+	if ((queue->ring.in_flight || queue->is_handed_over) && vdev->class->drain)
 		vdev->class->drain(vdev, false);
 	disable_queue(queue);
 }
@@ -171,7 +172,7 @@ static void handle_kick(void *opaque, uint32_t events)
 
 	(void)events;
 	/* A kick may outlive its queue on the way here. */
-	if (!queue->ring.ready || !is_live(vdev))
+	if (!queue->ring.ready || queue->is_handed_over || !is_live(vdev))
 		return;
 	vdev->stats.kicks++;
 	vdev->class->handle_queue(vdev, queue->index);
@@ -337,7 +338,9 @@ void virtio_config_changed(struct virtio_dev *vdev)
 
 bool virtio_can_work(const struct virtio_dev *vdev, unsigned index)
 {
-	return vdev->queues[index].ring.ready && is_live(vdev);
+	const struct virtio_queue *queue = &vdev->queues[index];
+
+	return queue->ring.ready && !queue->is_handed_over && is_live(vdev);
 }
 
 bool virtio_take(struct virtio_dev *vdev, unsigned index, struct virtq_req **req)
@@ -420,6 +423,39 @@ void virtio_kick_self(struct virtio_dev *vdev, unsigned index)
 {
 	/* Fails only when 2^64 - 2 kicks wait. */
 	(void)eventfd_write(vdev->queues[index].kick_fd, 1);
+}
+
+int virtio_interrupt_fd(const struct virtio_dev *vdev, unsigned index)
+{
+	const struct virtio_transport_ops *ops = vdev->transport_ops;
+
+	return ops->interrupt_fd ? ops->interrupt_fd(vdev->transport, index) : -1;
+}
+
+static void set_handed_over(struct virtio_queue *queue, bool on)
+{
+	struct virtio_dev *vdev = queue->vdev;
+
+	queue->is_handed_over = on;
+	loop_fd_set_events(&queue->watch, on ? 0 : EPOLLIN | EPOLLET);
+	vdev->transport_ops->handed_over(vdev->transport, queue->index, on);
+}
+
+void virtio_hand_over(struct virtio_dev *vdev, unsigned index)
+{
+	struct virtio_queue *queue = &vdev->queues[index];
+
+	ASSERT(queue->ring.ready && !queue->ring.in_flight && !queue->is_handed_over);
+	set_handed_over(queue, true);
+}
+
+void virtio_take_back(struct virtio_dev *vdev, unsigned index, uint16_t next)
+{
+	struct virtio_queue *queue = &vdev->queues[index];
+
+	ASSERT(queue->is_handed_over);
+	set_handed_over(queue, false);
+	virtq_resume(&queue->ring, next);
 }
 
 void virtio_push(struct virtio_dev *vdev, unsigned index, struct virtq_req *req, uint32_t written)

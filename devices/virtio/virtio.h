@@ -82,6 +82,13 @@ struct virtio_transport_ops {
 	void (*interrupt_queues)(void *transport, uint64_t queues);
 	void (*interrupt_config)(void *transport);
 
+	/*
+	 * An eventfd that interrupts for a queue when somebody else writes to it, or -1; NULL: none
+	 * has one. It is used while the queue is handed over, which handed_over() tells.
+	 */
+	int (*interrupt_fd)(void *transport, unsigned queue);
+	void (*handed_over)(void *transport, unsigned queue, bool on);
+
 	/* From now on (or no longer) a kick may signal the queue's kick_fd past the registers. */
 	void (*set_doorbell)(void *transport, unsigned queue, bool on);
 
@@ -102,6 +109,7 @@ struct virtio_queue {
 	struct loop_fd watch;
 	bool pushed; /* since the last virtio_notify() */
 	bool has_doorbell;
+	bool is_handed_over;
 	bool kicked_early; /* before DRIVER_OK */
 };
 
@@ -191,6 +199,16 @@ bool virtio_take(struct virtio_dev *vdev, unsigned index, struct virtq_req **req
 void virtio_untake(struct virtio_dev *vdev, unsigned index, struct virtq_req *req);
 void virtio_disable_kicks(struct virtio_dev *vdev, unsigned index);
 bool virtio_enable_kicks(struct virtio_dev *vdev, unsigned index);
+
+/*
+ * For a class whose queues others (the kernel) work on for a time: kicks are theirs by the queue's
+ * kick_fd, and they interrupt by virtio_interrupt_fd(), -1 where that can't be. Nothing is in
+ * flight when a queue is handed over or taken back; `next` is the entry of the available ring where
+ * they ended. A queue must be taken back in drain().
+ */
+int virtio_interrupt_fd(const struct virtio_dev *vdev, unsigned index);
+void virtio_hand_over(struct virtio_dev *vdev, unsigned index);
+void virtio_take_back(struct virtio_dev *vdev, unsigned index, uint16_t next);
 
 /* virtio_push() in two steps, see virtq_fill(). */
 void virtio_fill(struct virtio_dev *vdev, unsigned index, struct virtq_req *req, uint32_t written);

@@ -138,6 +138,15 @@ const char *virtq_enable(struct virtq *queue, const struct virtq_config *config,
 	return NULL;
 }
 
+void virtq_resume(struct virtq *queue, uint16_t next)
+{
+	ASSERT(queue->ready && !queue->in_flight);
+	/* All that was taken was given back, so that both rings are equally far. */
+	queue->last_avail = next;
+	queue->next_used = next;
+	queue->signalled_valid = false;
+}
+
 void virtq_disable(struct virtq *queue)
 {
 	ASSERT(!queue->in_flight);
@@ -392,6 +401,11 @@ uint64_t virtq_copy_from(const struct virtq_req *req, uint64_t offset, void *buf
 uint64_t virtq_copy_to(const struct virtq_req *req, uint64_t offset, const void *buf, uint64_t len)
 {
 	return copy(req->writable, req->writable_count, offset, (void *)(uintptr_t)buf, len, true);
+}
+
+uint64_t virtq_copy_out(const struct virtq_req *req, uint64_t offset, void *buf, uint64_t len)
+{
+	return copy(req->writable, req->writable_count, offset, buf, len, false);
 }
 
 void virtq_skip_readable(struct virtq_req *req, uint64_t bytes)

@@ -87,6 +87,9 @@ void virtq_finish(struct virtq *queue);
  */
 const char *virtq_enable(struct virtq *queue, const struct virtq_config *config, uint64_t features);
 
+/* Somebody else has worked on the rings, up to this entry of the available ring. */
+void virtq_resume(struct virtq *queue, uint16_t next);
+
 /* Nothing may be in flight. Legal when not enabled. */
 void virtq_disable(struct virtq *queue);
 
@@ -135,6 +138,9 @@ bool virtq_enable_kicks(struct virtq *queue);
  */
 uint64_t virtq_copy_from(const struct virtq_req *req, uint64_t offset, void *buf, uint64_t len);
 uint64_t virtq_copy_to(const struct virtq_req *req, uint64_t offset, const void *buf, uint64_t len);
+
+/* Copies what now is in the writable bytes: ours, or the guest's again. */
+uint64_t virtq_copy_out(const struct virtq_req *req, uint64_t offset, void *buf, uint64_t len);
 
 /* Leaves the first readable, or the last writable, `bytes` out of the request. */
 void virtq_skip_readable(struct virtq_req *req, uint64_t bytes);

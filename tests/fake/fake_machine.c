@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "vmm/base/util.h"
 
@@ -47,6 +48,11 @@ static void wire_pulse(struct irq_line *line)
 	pthread_mutex_unlock(&fm->mutex);
 }
 
+static int wire_pulse_fd(const struct irq_line *line)
+{
+	return ((const struct fake_wire *)line->opaque)->pulse_fd;
+}
+
 static int connect_irq(
 	void *opaque, unsigned gsi, bool level, struct irq_line *line, struct err *err)
 {
@@ -58,9 +64,17 @@ static int connect_irq(
 	pthread_mutex_lock(&fm->mutex);
 	ASSERT(fm->wire_count < FAKE_WIRES_MAX);
 	wire = &fm->wires[fm->wire_count++];
-	*wire = (struct fake_wire){.fm = fm, .gsi = gsi, .is_level = level};
+	*wire = (struct fake_wire){.fm = fm,
+		.gsi = gsi,
+		.is_level = level,
+		.pulse_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+	ASSERT(wire->pulse_fd >= 0);
 	pthread_mutex_unlock(&fm->mutex);
-	*line = (struct irq_line){.set = wire_set, .pulse = wire_pulse, .opaque = wire, .gsi = gsi};
+	*line = (struct irq_line){.set = wire_set,
+		.pulse = wire_pulse,
+		.pulse_fd = level ? NULL : wire_pulse_fd,
+		.opaque = wire,
+		.gsi = gsi};
 	return 0;
 }
 
@@ -322,6 +336,8 @@ void fake_machine_destroy(struct fake_machine *fm)
 {
 	if (!fm)
 		return;
+	for (unsigned i = 0; i < fm->wire_count; i++)
+		close(fm->wires[i].pulse_fd);
 	loop_destroy(fm->loop);
 	gmem_finish(&fm->mem);
 	pthread_mutex_destroy(&fm->mutex);

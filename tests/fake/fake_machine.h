@@ -46,6 +46,7 @@ struct fake_wire {
 	unsigned gsi;
 	bool is_level;
 	bool asserted;
+	int pulse_fd; /* edge: what others than the device write to, for nobody */
 };
 
 struct fake_doorbell {

@@ -45,6 +45,7 @@ struct toy {
 	unsigned held_queue[QUEUES * QUEUE_SIZE];
 	unsigned held_count;
 	unsigned activations, handled;
+	uint16_t next; /* where others end, when their queues are taken back */
 	/* Called for each request, to play a driver that never rests. */
 	void (*on_request)(void *opaque);
 	void *opaque;
@@ -93,6 +94,9 @@ static void toy_drain(struct virtio_dev *vdev, bool abort)
 {
 	struct toy *toy = toy_of(vdev);
 
+	for (unsigned i = 0; i < QUEUES; i++)
+		if (vdev->queues[i].is_handed_over)
+			virtio_take_back(vdev, i, toy->next);
 	while (toy->held_count) {
 		unsigned n = --toy->held_count;
 
@@ -756,6 +760,92 @@ static void test_destroy_without_realize(void **state)
 	device_destroy(device);
 }
 
+/* ---- Queues that others work on ---- */
+
+/* As the kernel does it: with a ring of its own at the same place. Returns where it ended. */
+static uint16_t work_elsewhere(struct fixture *f, unsigned index, unsigned count)
+{
+	const struct virtio_queue *queue = &f->toy->vdev.queues[index];
+	struct virtq other;
+	struct virtq_req *req;
+	uint16_t next;
+
+	virtq_init(&other, &f->fm->mem, QUEUE_SIZE, sizeof(*req));
+	assert_null(virtq_enable(&other, &queue->config, f->driver.features));
+	virtq_resume(&other, queue->ring.last_avail);
+	for (unsigned i = 0; i < count; i++) {
+		assert_int_equal(virtq_pop(&other, &req), 1);
+		virtq_push(&other, req, 0);
+	}
+	next = other.last_avail;
+	virtq_finish(&other);
+	return next;
+}
+
+static void test_handed_over_queue_is_left_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_dev *vdev = &f->toy->vdev;
+	uint16_t next;
+
+	bring_up(f, ALL_FEATURES);
+	for (unsigned i = 0; i < 3; i++)
+		add(f, 0);
+	fake_driver_kick(&f->driver, 0);
+	fake_machine_run_loop(f->fm);
+	assert_int_equal(take_all(f, 0), 3);
+	fake_driver_ack(&f->driver);
+	assert_true(virtio_interrupt_fd(vdev, 0) >= 0);
+	virtio_hand_over(vdev, 0);
+	assert_false(virtio_can_work(vdev, 0));
+	/* Its kicks are not ours, and its interrupts always have a reason. */
+	for (unsigned i = 0; i < 5; i++)
+		add(f, 0);
+	fake_driver_kick(&f->driver, 0);
+	fake_machine_run_loop(f->fm);
+	assert_int_equal(f->toy->handled, 3);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(fake_driver_ack(&f->driver), VIRTIO_MMIO_INT_VRING);
+	/* The other queue works as ever. */
+	add(f, 1);
+	fake_driver_kick(&f->driver, 1);
+	fake_machine_run_loop(f->fm);
+	assert_int_equal(take_all(f, 1), 1);
+	/* Back again: we go on where they ended, without another kick. */
+	next = work_elsewhere(f, 0, 4);
+	virtio_take_back(vdev, 0, next);
+	fake_machine_run_loop(f->fm);
+	assert_int_equal(f->toy->handled, 5);
+	assert_int_equal(take_all(f, 0), 5);
+	assert_int_equal(fake_driver_ack(&f->driver), VIRTIO_MMIO_INT_VRING);
+	assert_int_equal(fake_driver_ack(&f->driver), 0);
+	assert_int_equal(errors(f), 0);
+}
+
+static void test_handed_over_queue_ends_with_its_driver(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_dev *vdev = &f->toy->vdev;
+
+	bring_up(f, ALL_FEATURES);
+	virtio_hand_over(vdev, 0);
+	virtio_hand_over(vdev, 1);
+	put(f, VIRTIO_MMIO_STATUS, 0);
+	assert_false(vdev->queues[0].is_handed_over);
+	assert_int_equal(fake_driver_ack(&f->driver), 0);
+	/* A queue that is stopped is taken back as well. */
+	bring_up(f, ALL_FEATURES);
+	add(f, 0);
+	virtio_hand_over(vdev, 0);
+	f->toy->next = work_elsewhere(f, 0, 1);
+	put(f, VIRTIO_MMIO_QUEUE_SEL, 0);
+	put(f, VIRTIO_MMIO_QUEUE_READY, 0);
+	assert_int_equal(get(f, VIRTIO_MMIO_QUEUE_READY), 0);
+	assert_false(vdev->queues[0].is_handed_over);
+	virtio_hand_over(vdev, 1);
+	/* teardown() destroys it so */
+}
+
 #define TEST(name)	 cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 #define TEST_BELLS(name) cmocka_unit_test_setup_teardown(test_##name, setup_doorbells, teardown)
 
@@ -788,6 +878,8 @@ int main(void)
 		TEST(reset_forgets_everything),
 		TEST(stopping_a_queue_finishes_its_requests),
 		TEST(restless_driver_leaves_the_loop_its_turns),
+		TEST(handed_over_queue_is_left_alone),
+		TEST(handed_over_queue_ends_with_its_driver),
 		TEST(needs_reset_is_told_once),
 		TEST(no_room_for_registers),
 		TEST(destroy_without_realize),

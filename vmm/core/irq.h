@@ -12,6 +12,11 @@
 struct irq_line {
 	void (*set)(struct irq_line *line, bool level);
 	void (*pulse)(struct irq_line *line);
+	/*
+	 * An eventfd that pulses an edge line when it is written to, for others than us; owned by
+	 * whoever made the line. NULL, or -1 from it: there is none.
+	 */
+	int (*pulse_fd)(const struct irq_line *line);
 	void *opaque; /* of whoever made the line */
 	unsigned gsi; /* global system interrupt: the IOAPIC pin, 0 to 23 */
 };

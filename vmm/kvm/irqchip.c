@@ -57,6 +57,11 @@ static void wire_pulse_edge(struct irq_line *line)
 	(void)eventfd_write(wire->fd, 1);
 }
 
+static int wire_pulse_fd(const struct irq_line *line)
+{
+	return ((const struct kvm_wire *)line->opaque)->fd;
+}
+
 static int connect_irqfd(const struct kvm *kvm, const struct kvm_wire *wire)
 {
 	struct kvm_irqfd request = {.fd = (uint32_t)wire->fd, .gsi = wire->gsi};
@@ -111,6 +116,7 @@ int kvm_irq_connect(
 			gsi, strerror(-ret));
 	*line = (struct irq_line){.set = wire_set,
 		.pulse = level ? wire_pulse_level : wire_pulse_edge,
+		.pulse_fd = level ? NULL : wire_pulse_fd,
 		.opaque = wire,
 		.gsi = gsi};
 	return 0;
