@@ -45,13 +45,14 @@ function check_home(what, home) {
 }
 
 BEGIN {
-	interfaces = "^devices/backend/(blk|chr|net|vsock|display|input)\\.h$"
+	interfaces = "^devices/backend/(blk|chr|net|vhost|vsock|display|input)\\.h$"
 	home["^linux/kvm\\.h$"] = "^vmm/kvm/"
 	home["^SDL"] = "^devices/backend/display_sdl\\.c$"
 	home["^libfdt"] = "^firmware/fdt\\.c$"
 	home["^(zlib|lz4.*|zstd.*)\\.h$"] = "^(firmware/unpack\\.c|devices/backend/blk_[a-z0-9]*\\.c)$"
 	home["^slirp/"] = "^devices/backend/net_slirp\\.c$"
 	home["^liburing"] = "^devices/backend/blk_[a-z]*\\.c$"
+	home["^linux/vhost\\.h$"] = "^devices/backend/vhost\\.c$"
 	home["^linux/if_tun\\.h$"] = "^devices/backend/net_tap[a-z_]*\\.c$"
 	for (i = 1; i < ARGC; i++)
 		exists[ARGV[i]] = 1

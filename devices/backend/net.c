@@ -65,12 +65,6 @@ bool net_link_is_up(const struct net *net)
 	return net->ops->link_is_up ? net->ops->link_is_up(net) : true;
 }
 
-void net_hand_over(struct net *net, bool to_kernel)
-{
-	if (net->ops->hand_over)
-		net->ops->hand_over(net, to_kernel);
-}
-
 int net_set_offloads(struct net *net, uint64_t offloads)
 {
 	ASSERT(!(offloads & ~net->info.offloads));

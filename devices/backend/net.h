@@ -147,12 +147,6 @@ void net_stop(struct net *net);
 bool net_link_is_up(const struct net *net);
 
 /*
- * With info.vhost_fds: from now on (or no longer) the kernel moves the frames of these descriptors,
- * and the back end does not watch them. Ends before net_stop().
- */
-void net_hand_over(struct net *net, bool to_kernel);
-
-/*
  * The offloads to the guest that its driver wants now, a part of info.offloads (the control
  * queue changes them at run time). 0 or -errno.
  */

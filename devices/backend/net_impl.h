@@ -17,7 +17,6 @@ struct net_ops {
 	bool (*link_is_up)(const struct net *net);		 /* true */
 	int (*set_offloads)(struct net *net, uint64_t offloads); /* 0 */
 	int (*set_queues)(struct net *net, unsigned pairs);	 /* 0 for one pair */
-	void (*hand_over)(struct net *net, bool to_kernel);	 /* only with info.vhost_fds */
 	void (*set_bypassed)(struct net *net, bool bypassed);
 	int (*send)(struct net *net, unsigned queue, const struct iovec *iov, unsigned count);
 	ssize_t (*receive)(

@@ -47,6 +47,8 @@ static void update_link(struct virtio_net *card)
 	if (status == card->config.status)
 		return;
 	card->config.status = status;
+	if (!status)
+		net_vhost_stop(card);
 	virtio_config_changed(&card->vdev);
 	/* What waits for room is dropped when the link is gone. */
 	for (unsigned i = 0; i < card->pairs; i++) {
@@ -121,6 +123,7 @@ static void take_turn(void *opaque)
 {
 	struct virtio_net *card = opaque;
 
+	net_vhost_settle(card);
 	if (card->backend_is_stale)
 		stop_backend(card);
 	if (card->live && !card->running)
@@ -130,6 +133,7 @@ static void take_turn(void *opaque)
 			net_tx_work(card, i);
 		net_rx_work(card, i);
 	}
+	net_vhost_start(card);
 }
 
 /* ---- What the driver does ---- */
@@ -141,6 +145,7 @@ static void handle_queue(struct virtio_dev *vdev, unsigned index)
 	/* The first turn looks everywhere. */
 	if (!card->running)
 		return;
+	net_vhost_settle(card);
 	if (index == net_control_queue(card))
 		net_control_work(card);
 	else if (index / 2 >= card->pairs)
@@ -190,6 +195,7 @@ static void drain(struct virtio_dev *vdev, bool abort)
 {
 	struct virtio_net *card = net_of(vdev);
 
+	net_vhost_stop(card);
 	for (unsigned i = 0; i < card->pairs_max; i++)
 		net_rx_release(card, i, abort);
 	if (abort)
@@ -333,6 +339,7 @@ static int realize(struct device *device, struct platform *platform, struct err 
 		.lock = &device->lock};
 	net_attach(card->backend, &card->front);
 	card->attached = true;
+	net_vhost_init(card);
 	return virtio_mmio_connect(&card->vdev, err);
 }
 
@@ -347,6 +354,8 @@ static void destroy(struct device *device)
 
 	virtio_finish(&card->vdev);
 	if (card->attached) {
+		net_vhost_settle(card);
+		net_vhost_finish(card);
 		loop_unpost(card->loop, &card->turn);
 		stop_backend(card);
 		net_attach(card->backend, NULL);

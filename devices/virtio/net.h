@@ -1,7 +1,7 @@
 /*
  * virtio-net, for those who act on a network card from outside: its cable and its counters.
  *
- * Threads: any; each function takes the device's lock.
+ * Each function takes the device's lock. Threads: any, but the cable is moved on the loop's.
  */
 #pragma once
 

@@ -99,6 +99,7 @@ static const char *set_pairs(struct virtio_net *card, const struct virtq_req *re
 		return "a number of queues of a wrong length";
 	if (pairs < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN || pairs > card->pairs_max)
 		return "a number of queues that there are not";
+	net_vhost_stop(card);
 	if (net_set_queues(card->backend, pairs) < 0)
 		return "a number of queues that the host refuses";
 	card->pairs = pairs;

@@ -5,6 +5,7 @@
  *	net_rx.c       frames to the guest
  *	net_tx.c       frames from the guest
  *	net_control.c  commands of the driver
+ *	net_vhost.c    the rings in the kernel's hands
  *	net_header.c   the check of what stands before a frame
  *
  * Queues come in pairs: 2n receives, 2n + 1 transmits; the control queue is the last one, or
@@ -15,16 +16,17 @@
 #include <linux/virtio_net.h>
 
 #include "devices/backend/net.h"
+#include "devices/backend/vhost.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/virtio.h"
 
 enum {
 	NET_QUEUE_SIZE = 256,
 	NET_TURN_FRAMES = 64,  /* of one queue, then others have their turn */
-	NET_IOVECS_MAX = 1024, /* of one system call */
+	NET_IOVECS_MAX = 1023, /* of one system call, and one that a back end may add */
 	NET_SPILL_BYTES = NET_HEADER_BYTES + NET_FRAME_BYTES_MAX,
 	NET_ETHERNET_BYTES = 14,
-	NET_VLAN_BYTES = 4,
+	NET_VLAN_BYTES = 8, /* two tags */
 };
 
 /*
@@ -76,6 +78,11 @@ struct virtio_net {
 	struct loop_task turn; /* brings the back end up to date, goes on with what is left */
 	struct virtio_net_stats stats;
 
+	bool has_vhost;
+	unsigned in_kernel;		     /* pairs that vhost-net works on: all in use, or 0 */
+	bool backend_is_bypassed;	     /* it knows; told on the loop's thread */
+	struct vhost *vhost[NET_QUEUES_MAX]; /* owned, NULL without */
+
 	struct net_rx rx[NET_QUEUES_MAX];
 	struct net_tx tx[NET_QUEUES_MAX];
 	struct iovec scratch[NET_QUEUE_SIZE + 1];
@@ -110,6 +117,9 @@ void net_rx_kick(struct virtio_net *card, unsigned pair);
 /* Moves waiting frames to the guest, as many as one turn may have. */
 void net_rx_work(struct virtio_net *card, unsigned pair);
 
+/* Others have worked on the ring for a time. */
+void net_rx_resume(struct virtio_net *card, unsigned pair);
+
 /* Puts all buffers back: into the ring, or with `abort` nowhere. */
 void net_rx_release(struct virtio_net *card, unsigned pair, bool abort);
 
@@ -117,6 +127,19 @@ void net_rx_release(struct virtio_net *card, unsigned pair, bool abort);
 
 /* Moves frames from the guest, as many as one turn may have. */
 void net_tx_work(struct virtio_net *card, unsigned pair);
+
+/* ---- net_vhost.c ---- */
+
+/* For realize(): says so when the back end could and the host can't. */
+void net_vhost_init(struct virtio_net *card);
+void net_vhost_finish(struct virtio_net *card);
+
+/* Hands the rings over if that can be now; takes them back. */
+void net_vhost_start(struct virtio_net *card);
+void net_vhost_stop(struct virtio_net *card);
+
+/* On the loop's thread, some time after net_vhost_stop(): the back end learns of it. */
+void net_vhost_settle(struct virtio_net *card);
 
 /* ---- net_control.c ---- */
 

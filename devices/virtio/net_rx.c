@@ -60,6 +60,14 @@ void net_rx_start(struct virtio_net *card, unsigned pair)
 	rx->expected = least_expected(card);
 }
 
+void net_rx_resume(struct virtio_net *card, unsigned pair)
+{
+	card->rx[pair].readable = true;
+	card->rx[pair].starving = false;
+	if (virtio_can_work(&card->vdev, 2 * pair))
+		virtio_disable_kicks(&card->vdev, 2 * pair);
+}
+
 /* ---- Buffers ---- */
 
 /* Moves what is there to the front of its array. */
@@ -253,6 +261,21 @@ static bool deliver_held(struct virtio_net *card, unsigned pair)
 	return true;
 }
 
+/*
+ * 5.1.4.1: a driver that knows the MTU is not given a longer packet, unless it is one that was
+ * put together of several. The first buffer has the header, which the back end has just written.
+ */
+static bool is_too_long(const struct virtio_net *card, unsigned pair, uint64_t bytes)
+{
+	const struct virtq_req *first = oldest(&card->rx[pair]);
+	uint8_t gso_type = 0;
+
+	if (bytes <= least_expected(card) || !virtio_has_feature(&card->vdev, VIRTIO_NET_F_MTU))
+		return false;
+	virtq_copy_out(first, offsetof(struct virtio_net_hdr_v1, gso_type), &gso_type, 1);
+	return !(gso_type & ~VIRTIO_NET_HDR_GSO_ECN);
+}
+
 /* What is offered to the back end next time follows the frames, upwards at once. */
 static void learn_length(struct virtio_net *card, unsigned pair, uint32_t bytes)
 {
@@ -300,6 +323,10 @@ static int receive_merged(struct virtio_net *card, unsigned pair)
 		return -EAGAIN;
 	}
 	ASSERT(got >= NET_HEADER_BYTES && (uint64_t)got <= in_place + NET_SPILL_BYTES);
+	if (is_too_long(card, pair, (uint64_t)got)) {
+		card->stats.dropped_to_guest++;
+		return 0;
+	}
 	learn_length(card, pair, (uint32_t)got);
 	if ((uint64_t)got <= in_place) {
 		deliver(card, pair, (uint64_t)got);
@@ -325,7 +352,10 @@ static int receive_single(struct virtio_net *card, unsigned pair)
 		return -EAGAIN;
 	}
 	ASSERT(got >= NET_HEADER_BYTES && (uint64_t)got <= oldest(rx)->writable_bytes);
-	deliver(card, pair, (uint64_t)got);
+	if (is_too_long(card, pair, (uint64_t)got))
+		card->stats.dropped_to_guest++;
+	else
+		deliver(card, pair, (uint64_t)got);
 	return 0;
 }
 

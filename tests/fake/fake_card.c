@@ -139,11 +139,15 @@ void fake_card_post_buffers(struct fake_card *card, unsigned pair, unsigned coun
 
 void fake_card_put(struct fake_card *card, unsigned pair, unsigned seed, uint32_t len)
 {
+	const struct virtio_net_hdr_v1 segmented = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.gso_size = 1448};
+	bool is_long = len > card->net->net.info.mtu + 22;
 	uint8_t *frame = malloc(len);
 
 	ASSERT(frame);
 	fake_card_fill(frame, seed, len);
-	fake_net_put(card->net, pair, NULL, frame, len);
+	fake_net_put(card->net, pair, is_long ? &segmented : NULL, frame, len);
 	free(frame);
 }
 

@@ -55,7 +55,10 @@ bool fake_card_is_filled(const uint8_t *bytes, unsigned seed, uint32_t len);
 /* Posts `count` receive buffers of `bytes` each. */
 void fake_card_post_buffers(struct fake_card *card, unsigned pair, unsigned count, uint32_t bytes);
 
-/* A frame from the network, for the device to take in its own time. */
+/*
+ * A frame from the network, for the device to take in its own time; longer ones than the MTU
+ * allows are put together of several.
+ */
 void fake_card_put(struct fake_card *card, unsigned pair, unsigned seed, uint32_t len);
 void fake_card_arrive(struct fake_card *card, unsigned pair); /* tells the device, runs the loop */
 

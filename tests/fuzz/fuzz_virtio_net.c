@@ -173,13 +173,16 @@ static void drop_sent(void)
 
 static void frame_arrives(struct fuzz_input *input)
 {
+	const struct virtio_net_hdr_v1 segmented = {.gso_type = VIRTIO_NET_HDR_GSO_TCPV4};
 	static uint8_t frame[NET_FRAME_BYTES_MAX];
 	unsigned pair = (unsigned)fuzz_take(input, 1) % PAIRS;
 	size_t len = MIN((size_t)fuzz_take(input, 2) + 1, sizeof(frame));
 
+	unsigned how = (unsigned)fuzz_take(input, 1);
+
 	if (net->to_guest[pair].count < SPEND_MAX)
-		fake_net_put(net, pair, NULL, frame, len);
-	if (fuzz_take(input, 1) & 1)
+		fake_net_put(net, pair, how & 2 ? NULL : &segmented, frame, len);
+	if (how & 1)
 		fake_net_tell_readable(net, pair);
 }
 

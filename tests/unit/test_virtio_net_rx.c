@@ -186,6 +186,25 @@ static void test_buffers_of_all_sizes(void **state)
 	assert_int_equal(stats_of(card).received_frames, 8);
 }
 
+/* What the driver was told of the MTU holds, but for what was put together. */
+static void test_frames_longer_than_the_mtu(void **state)
+{
+	static const uint8_t frame[3000];
+	struct fake_card *card = *state;
+	const uint64_t features[] = {ALL_FEATURES, UNMERGED, ~BIT(VIRTIO_NET_F_MTU)};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
+		fake_card_bring_up(card, features[i]);
+		fake_card_post_buffers(card, 0, 8, 4096);
+		fake_net_put(card->net, 0, NULL, frame, 1522);
+		fake_net_put(card->net, 0, NULL, frame, 1523);
+		fake_net_put(card->net, 0, NULL, frame, sizeof(frame));
+		fake_card_arrive(card, 0);
+		assert_int_equal(used_count(card), i < 2 ? 1 : 3);
+		assert_int_equal(stats_of(card).dropped_to_guest, i < 2 ? 2 * (i + 1) : 4);
+	}
+}
+
 static void test_header_in_pieces(void **state)
 {
 	struct fake_card *card = *state;
@@ -446,6 +465,7 @@ int main(void)
 		TEST(without_merging_a_chain_holds_a_long_frame),
 		TEST(merged_lengths),
 		TEST(buffers_of_all_sizes),
+		TEST(frames_longer_than_the_mtu),
 		TEST(header_in_pieces),
 		TEST(many_frames_few_interrupts_and_calls),
 		TEST(turns_end),
