@@ -358,7 +358,13 @@ bool virtio_take(struct virtio_dev *vdev, unsigned index, struct virtq_req **req
 
 void virtio_untake(struct virtio_dev *vdev, unsigned index, struct virtq_req *req)
 {
-	virtq_unpop(&vdev->queues[index].ring, req);
+	struct virtq *ring = &vdev->queues[index].ring;
+
+	if (!virtq_can_unpop(ring, req)) {
+		virtio_push(vdev, index, req, 0);
+		return;
+	}
+	virtq_unpop(ring, req);
 	vdev->stats.requests--;
 }
 

@@ -195,8 +195,13 @@ bool virtio_can_work(const struct virtio_dev *vdev, unsigned index);
 /* False: none is there, or the ring is broken and the device asks for a reset. */
 bool virtio_take(struct virtio_dev *vdev, unsigned index, struct virtq_req **req);
 
-/* As virtq_unpop(), virtq_disable_kicks() and virtq_enable_kicks(). */
+/*
+ * As virtq_unpop(), the last one taken first. Where one that was taken later has been given back,
+ * which a driver can bring about, this is given back as well, with nothing written.
+ */
 void virtio_untake(struct virtio_dev *vdev, unsigned index, struct virtq_req *req);
+
+/* As virtq_disable_kicks() and virtq_enable_kicks(). */
 void virtio_disable_kicks(struct virtio_dev *vdev, unsigned index);
 bool virtio_enable_kicks(struct virtio_dev *vdev, unsigned index);
 

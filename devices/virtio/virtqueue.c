@@ -299,10 +299,15 @@ void virtq_forget(struct virtq *queue, struct virtq_req *req)
 	queue->in_flight--;
 }
 
+bool virtq_can_unpop(const struct virtq *queue, const struct virtq_req *req)
+{
+	return req->position == (uint16_t)(queue->last_avail - 1);
+}
+
 void virtq_unpop(struct virtq *queue, struct virtq_req *req)
 {
 	/* Ours alone: the guest's rings have no say in it. */
-	ASSERT(req->position == (uint16_t)(queue->last_avail - 1));
+	ASSERT(virtq_can_unpop(queue, req));
 	virtq_forget(queue, req);
 	queue->last_avail--;
 }

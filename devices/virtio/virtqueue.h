@@ -105,6 +105,9 @@ int virtq_pop(struct virtq *queue, struct virtq_req **req);
  */
 void virtq_unpop(struct virtq *queue, struct virtq_req *req);
 
+/* False when one that was popped later has been pushed: then this has to be pushed as well. */
+bool virtq_can_unpop(const struct virtq *queue, const struct virtq_req *req);
+
 /*
  * Gives a request back. `written` counts the bytes that were surely written from the
  * first writable one on. The driver sees it at once, but is not interrupted.

@@ -438,6 +438,27 @@ static void test_stopped_queue_has_its_buffers_back(void **state)
 	assert_int_equal(used_count(card), 0);
 }
 
+/* Buffers wait for a longer frame, and one behind them has been refused meanwhile. */
+static void test_stopped_queue_with_a_refused_buffer(void **state)
+{
+	struct fake_card *card = *state;
+	const struct virtq *ring = &virtio_of(card->device)->queues[0].ring;
+	const struct fake_buffer small = {card->rx[0], 100, true};
+	const struct fake_buffer refused = {card->rx[0], 2000, false};
+
+	fake_card_bring_up(card, ALL_FEATURES);
+	fake_vq_add(&card->driver, 0, &small, 1, 0);
+	fake_vq_add(&card->driver, 0, &small, 1, 0);
+	fake_vq_add(&card->driver, 0, &refused, 1, 0);
+	fake_driver_kick(&card->driver, 0);
+	fake_card_run(card);
+	assert_int_equal(ring->in_flight, 2);
+	fake_driver_write(&card->driver, VIRTIO_MMIO_QUEUE_SEL, 0);
+	fake_driver_write(&card->driver, VIRTIO_MMIO_QUEUE_READY, 0);
+	assert_int_equal(ring->in_flight, 0);
+	assert_int_equal(used_count(card), 3);
+}
+
 static void test_failing_back_end_is_asked_again_when_it_says_so(void **state)
 {
 	struct fake_card *card = *state;
@@ -477,6 +498,7 @@ int main(void)
 		TEST(reset_gives_buffers_up),
 		TEST(reset_with_a_held_frame),
 		TEST(stopped_queue_has_its_buffers_back),
+		TEST(stopped_queue_with_a_refused_buffer),
 		TEST(failing_back_end_is_asked_again_when_it_says_so),
 	};
 
