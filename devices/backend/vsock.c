@@ -7,6 +7,7 @@
 #include "devices/backend/vsock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,11 +220,30 @@ static void go_on_with_handshake(struct vsock_sock *sock, uint32_t events)
 		vsock_sock_close(sock);
 }
 
+/*
+ * A hang-up ends things, so it must be this connection's: the loop may still have had one of a
+ * connection that was closed a moment ago, and whose memory this one has got.
+ */
+static uint32_t confirm(const struct vsock_sock *sock, uint32_t events)
+{
+	struct pollfd pfd = {.fd = sock->watch.fd, .events = POLLIN | POLLOUT};
+
+	if (!(events & (EPOLLHUP | EPOLLERR)))
+		return events;
+	if (poll(&pfd, 1, 0) < 0)
+		return 0;
+	return (events & ~(uint32_t)(EPOLLHUP | EPOLLERR)) |
+		((uint32_t)pfd.revents & (EPOLLHUP | EPOLLERR));
+}
+
 static void handle_ready(void *opaque, uint32_t events)
 {
 	struct vsock_sock *sock = opaque;
 	const struct vsock_client *client = &sock->host->client;
 
+	events = confirm(sock, events);
+	if (!events)
+		return;
 	if (sock->handshaking)
 		go_on_with_handshake(sock, events);
 	else

@@ -479,7 +479,8 @@ void vsock_stream_ready(struct vsock_stream *stream, uint32_t events)
 	bool hung_up = events & (EPOLLHUP | EPOLLERR);
 
 	if (stream->state == VSOCK_ASKED) {
-		reset(stream);
+		if (hung_up)
+			reset(stream);
 		return;
 	}
 	if (stream->buffer_used && events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
