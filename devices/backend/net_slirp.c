@@ -507,7 +507,7 @@ static int slirp_events(short events)
 
 static bool grow_polled(struct net_slirp *self)
 {
-	unsigned room = self->polled_room * 2;
+	unsigned room = MAX(self->polled_room, (unsigned)POLLED_FIRST) * 2;
 	struct pollfd *polled;
 
 	if (self->polled_count < self->polled_room)
