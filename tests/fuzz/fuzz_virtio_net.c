@@ -213,7 +213,7 @@ static void change_host(struct fuzz_input *input)
 
 static void run_one(struct fuzz_input *input)
 {
-	switch (fuzz_take(input, 1) % 14) {
+	switch (fuzz_take(input, 1) % 15) {
 	case 0:
 		touch_register(input);
 		break;
@@ -249,10 +249,15 @@ static void run_one(struct fuzz_input *input)
 	case 12:
 		device_reset(device);
 		break;
-	default:
+	case 13:
 		fake_driver_kick(&driver, (unsigned)fuzz_take(input, 1) % (QUEUES + 1));
 		loop_run_once(fm->loop, 0);
 		drop_sent();
+		break;
+	default:
+		fake_driver_write(
+			&driver, VIRTIO_MMIO_QUEUE_SEL, (uint32_t)fuzz_take(input, 1) % QUEUES);
+		fake_driver_write(&driver, VIRTIO_MMIO_QUEUE_READY, 0);
 	}
 }
 
