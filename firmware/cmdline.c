@@ -161,12 +161,25 @@ static const char *panic_text(const struct cmdline_request *request, char *buf, 
 	return buf;
 }
 
+/*
+ * Why: systemd looks for consoles before the drivers come that lie on the root, as Debian's of hvc0
+ * does, and so would start no login there. Others take no notice of the word.
+ */
+static const char *login_text(const struct cmdline_request *request, char *buf, size_t size)
+{
+	if (!request->last_console)
+		return NULL;
+	snprintf(buf, size, "systemd.wants=serial-getty@%s.service", request->last_console);
+	return buf;
+}
+
 static const struct fallback fallbacks[] = {
 	{{"console"}, console_text},
 	{{"root"}, root_text},
 	{{"ro", "rw"}, mode_text},
 	{{"gpt"}, gpt_text},
 	{{"panic"}, panic_text},
+	{{"systemd.wants", "console"}, login_text},
 };
 
 static bool said_any(const char *user, const struct fallback *fallback)

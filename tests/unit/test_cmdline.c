@@ -74,9 +74,15 @@ static void cmdline_adds_what_was_not_said(void **state)
 	request.root = NULL;
 	assert_builds(&request, "console=ttyS0 panic=-1 quiet");
 	request.last_console = "hvc0";
-	assert_builds(&request, "console=ttyS0 console=hvc0 panic=-1 quiet");
+	assert_builds(&request,
+		"console=ttyS0 console=hvc0 panic=-1 "
+		"systemd.wants=serial-getty@hvc0.service quiet");
 	request.console = NULL;
-	assert_builds(&request, "console=hvc0 panic=-1 quiet");
+	assert_builds(
+		&request, "console=hvc0 panic=-1 systemd.wants=serial-getty@hvc0.service quiet");
+	request.user = "console=tty0 systemd.wants=a.service";
+	assert_builds(&request, "panic=-1 console=tty0 systemd.wants=a.service");
+	request.user = "quiet";
 	request.last_console = NULL;
 	assert_builds(&request, "panic=-1 quiet");
 }
