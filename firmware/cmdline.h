@@ -16,7 +16,7 @@
 struct cmdline_request {
 	const char *user; /* --append, or NULL */
 
-	/* NULL: there is no serial console */
+	/* NULL: there is none but the next */
 	const char *console; /* "ttyS0" */
 	/* NULL, or the console that becomes the guest's /dev/console: "hvc0" */
 	const char *last_console;

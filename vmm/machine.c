@@ -140,7 +140,10 @@ static int build_cmdline(struct machine *machine, struct err *err)
 	struct cmdline_request request = {.user = config->append};
 	int ret;
 
-	if (machine->serial && config->console != CONSOLE_HVC0)
+	/* What opens /dev/console before the driver of hvc0 is there finds a screen nobody sees. */
+	if (config->console == CONSOLE_HVC0)
+		request.console = "tty0";
+	else if (machine->serial)
 		request.console = "ttyS0";
 	if (config->console != CONSOLE_SERIAL)
 		request.last_console = "hvc0";
