@@ -28,7 +28,9 @@
 #include "vmm/base/util.h"
 
 enum {
-	NOTIFY_FRAMES = 16, /* so that the guest begins while more is coming */
+	/* So much is told of at once, so that the guest begins while more is coming. */
+	NOTIFY_FRAMES = 16,
+	NOTIFY_BYTES = 65536,
 	EXPECTED_DECAY = 16,
 };
 
@@ -395,10 +397,14 @@ void net_rx_kick(struct virtio_net *card, unsigned pair)
 void net_rx_work(struct virtio_net *card, unsigned pair)
 {
 	struct net_rx *rx = &card->rx[pair];
+	uint64_t told_bytes = card->stats.received_bytes;
 
 	for (unsigned frames = 0; rx->readable && receive_one(card, pair) == 0;) {
-		if (++frames % NOTIFY_FRAMES == 0)
+		if (++frames % NOTIFY_FRAMES == 0 ||
+			card->stats.received_bytes - told_bytes >= NOTIFY_BYTES) {
 			virtio_notify(&card->vdev);
+			told_bytes = card->stats.received_bytes;
+		}
 		if (frames == NET_TURN_FRAMES) {
 			net_card_post(card);
 			break;
