@@ -92,7 +92,7 @@ static void forget_handshake(struct vsock_sock *sock)
 	ASSERT(i < host->handshake_count);
 	host->handshake_count--;
 	memmove(&host->handshakes[i], &host->handshakes[i + 1],
-		(host->handshake_count - i) * sizeof(host->handshakes[0]));
+		(host->handshake_count - i) * sizeof(struct vsock_sock *));
 	sock->handshaking = false;
 }
 
