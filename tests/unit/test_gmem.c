@@ -120,6 +120,22 @@ static uint64_t held_bytes(const struct gmem *mem)
 	return (uint64_t)st.st_blocks * 512;
 }
 
+static void test_huge_pages_stay(void **state)
+{
+	struct gmem mem = make(HOLE);
+	uint8_t byte = 1;
+
+	(void)state;
+	/* As if it had been made of them: a host need not have any. */
+	mem.hugepages = true;
+	assert_int_equal(gmem_fill(&mem, 0, 0x5a, HOLE), 0);
+	gmem_discard_all(&mem);
+	assert_int_equal(held_bytes(&mem), HOLE);
+	assert_int_equal(gmem_read(&mem, HOLE - 1, &byte, 1), 0);
+	assert_int_equal(byte, 0);
+	gmem_finish(&mem);
+}
+
 static void test_discard_takes_whole_pages(void **state)
 {
 	static const struct {
@@ -225,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_access_at_the_edges),
 		cmocka_unit_test(test_copies_are_whole_or_nothing),
 		cmocka_unit_test(test_discard_zeroes_both_regions),
+		cmocka_unit_test(test_huge_pages_stay),
 		cmocka_unit_test(test_discard_takes_whole_pages),
 		cmocka_unit_test(test_discard_leaves_neighbours),
 		cmocka_unit_test(test_host_address_back_to_guest),

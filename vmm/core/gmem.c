@@ -117,7 +117,10 @@ void gmem_finish(struct gmem *mem)
 
 void gmem_discard_all(struct gmem *mem)
 {
-	if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)mem->size) < 0)
+	/* A huge page that went back to the pool could be another's when it is needed again. */
+	if (mem->hugepages ||
+		fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			(off_t)mem->size) < 0)
 		memset(mem->map + mem->map_offset, 0, mem->size);
 }
 

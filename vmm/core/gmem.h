@@ -56,7 +56,10 @@ struct gmem_config {
 int gmem_init(struct gmem *mem, const struct gmem_config *config, struct err *err);
 void gmem_finish(struct gmem *mem);
 
-/* Gives all pages back to the host; RAM reads as zero afterwards. vCPUs are stopped. */
+/*
+ * RAM reads as zero afterwards. All pages go back to the host, but huge ones, which stay reserved
+ * for this machine. vCPUs are stopped.
+ */
 void gmem_discard_all(struct gmem *mem);
 
 /*
