@@ -121,8 +121,8 @@ static void test_number_of_pairs(void **state)
 	struct fake_card *card = *state;
 
 	fake_card_bring_up(card, ALL_FEATURES);
-	for (uint16_t pairs = 1; pairs <= PAIRS; pairs++) {
-		assert_int_equal(set_pairs(card, pairs), OK);
+	for (unsigned pairs = 1; pairs <= PAIRS; pairs++) {
+		assert_int_equal(set_pairs(card, (uint16_t)pairs), OK);
 		assert_int_equal(card->net->pairs, pairs);
 	}
 	assert_int_equal(set_pairs(card, 0), ERR);
