@@ -112,6 +112,11 @@ static int run_version(int argc, char *const *argv, struct err *err)
 
 static int run_verb(const char *name, int argc, char *const *argv, struct err *err)
 {
+	if (argc == 1 && (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))) {
+		int ret = help_print_verb(stdout, name, err);
+
+		return ret < 0 ? (int)err->kind : EXIT_CODE_OK;
+	}
 #define VERB(verb, arguments, completes, summary, text)                                            \
 	if (!strcmp(name, #verb))                                                                  \
 		return run_##verb(argc, argv, err);

@@ -71,6 +71,7 @@ prints 'Usage: vmm [OPTIONS]' --help
 prints 'Usage: vmm [OPTIONS]' -h
 prints 'Usage: vmm [OPTIONS]' help
 prints 'Usage: vmm doctor' help doctor
+prints 'Usage: vmm list' list --help
 prints 'vmm ' --version
 prints 'vmm ' -V
 prints 'vmm ' version
