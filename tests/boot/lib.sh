@@ -147,6 +147,16 @@ start_guest() {
 		--disk "$root,ephemeral" --disk "$work/scripts.img,ro" "$@"
 }
 
+# share_with_users: what a guest is started from goes to where any user may read it, for the tree
+# may lie in a folder that is its owner's alone.
+share_with_users() {
+	local shared=$work/shared
+	mkdir "$shared" && cp "$vmm" "$kernel" "$initrd" "$root" "$shared/" || exit 1
+	chmod 755 "$work" "$shared" && chmod a+r "$shared"/* || exit 1
+	vmm=$shared/${vmm##*/} kernel=$shared/${kernel##*/} initrd=$shared/${initrd##*/}
+	root=$shared/${root##*/}
+}
+
 # The kernel's word that lets the default root run one of our scripts and then power off.
 # in_guest SCRIPT ARGUMENT...
 in_guest() {

@@ -14,6 +14,7 @@ if [ "$(id -u)" != 0 ]; then
 	finish
 fi
 make_tools
+share_with_users
 
 # In a nested host /dev/kvm is for everyone. Not here: for the group alone.
 group=$(stat -c %g /dev/kvm)
@@ -21,7 +22,6 @@ group=$(stat -c %g /dev/kvm)
 	group=54321
 	chgrp $group /dev/kvm && chmod 660 /dev/kvm
 }
-chmod 755 "$work"
 
 # as_user HIDE OVER COMMAND...: as that user, with the file OVER laid over the file HIDE.
 as_user() {
