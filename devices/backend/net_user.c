@@ -188,6 +188,12 @@ static void handle_wake(void *opaque, uint32_t events)
 		net_tell_link(&self->net, false);
 	if (atomic_exchange_explicit(&self->room_due, false, memory_order_acq_rel))
 		net_tell_writable(&self->net, 0);
+	/*
+	 * The frame may be taken already, by a net_receive() that came between it and its signal.
+	 * Then the word that this signal used up is left again, or no later frame would be told of.
+	 */
+	if (!net_ring_used(&self->to_guest))
+		net_ring_wait(&self->to_guest.taker_waits);
 	if (net_ring_used(&self->to_guest))
 		net_tell_readable(&self->net, 0);
 }
