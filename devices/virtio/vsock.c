@@ -17,6 +17,7 @@
  *   more than its credit          the stream is cut off           take_data     credit_is_enforced
  *   streams without end           VSOCK_STREAMS_MAX               make_stream   too_many_streams
  *   a credit of its own that lies no more than its buffers        credit_of     lying_credit
+ *   credit after the host is gone nothing is read for it          reads_host    credit_after_…
  *   no buffers, tiny buffers      waits; counted, given back      send_one      tiny_buffers
  *   never answers, never reads    data stays with the host        emit_data     guest_does_not_read
  *   reset with streams open       all closed                      drain         reset_closes_all

@@ -120,9 +120,15 @@ static bool host_is_deaf(const struct vsock_stream *stream)
 	return stream->shutdown & VIRTIO_VSOCK_SHUTDOWN_RCV;
 }
 
+/* Data still goes to the guest. Without a socket the host has ended both ways. */
+static bool reads_host(const struct vsock_stream *stream)
+{
+	return stream->sock && !host_has_ended(stream) && !stream->guest_deaf;
+}
+
 static void watch(struct vsock_stream *stream)
 {
-	bool reads = !host_has_ended(stream) && !stream->guest_deaf;
+	bool reads = reads_host(stream);
 	uint32_t events = stream->buffer_used ? EPOLLOUT : 0;
 
 	if (!stream->sock)
@@ -273,10 +279,12 @@ static void take_credit(struct vsock_stream *stream, const struct virtio_vsock_h
 {
 	stream->guest_alloc = header->buf_alloc;
 	stream->guest_forwarded = header->fwd_cnt;
-	if (stream->starved && credit_of(stream)) {
-		stream->starved = false;
+	if (!stream->starved || !credit_of(stream))
+		return;
+	stream->starved = false;
+	/* The credit may come when there is nothing left to spend it on. */
+	if (reads_host(stream))
 		want(stream, VSOCK_TODO_DATA);
-	}
 }
 
 /* The length of the payload, 0 when there is none for now. */
@@ -490,7 +498,7 @@ void vsock_stream_ready(struct vsock_stream *stream, uint32_t events)
 			vsock_stream_destroy(stream);
 			return;
 		}
-	} else if (stream->sock && !host_has_ended(stream) && !stream->guest_deaf) {
+	} else if (reads_host(stream)) {
 		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 			want(stream, VSOCK_TODO_DATA);
 	} else if (stream->sock && hung_up) {

@@ -660,6 +660,27 @@ static void test_lying_credit(void **state)
 	close(fd);
 }
 
+/* The host's socket is closed for good while the guest owes it credit; then the credit comes. */
+static void test_credit_after_the_program_has_gone(void **state)
+{
+	struct fixture *f = *state;
+	int fd = connect_guest(f);
+
+	f->alloc = 0;
+	send_op(f, VIRTIO_VSOCK_OP_CREDIT_UPDATE, HOST_PORT);
+	assert_int_equal(send(fd, "x", 1, 0), 1);
+	expect_packet(f, VIRTIO_VSOCK_OP_CREDIT_REQUEST, HOST_PORT);
+	send_shutdown(f, HOST_PORT, VIRTIO_VSOCK_SHUTDOWN_RCV);
+	close(fd);
+	expect_packet(f, VIRTIO_VSOCK_OP_SHUTDOWN, HOST_PORT);
+	assert_int_equal(f->header.flags, VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND);
+	f->alloc = 1000;
+	send_op(f, VIRTIO_VSOCK_OP_CREDIT_UPDATE, HOST_PORT);
+	expect_silence(f);
+	send_shutdown(f, HOST_PORT, VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND);
+	expect_packet(f, VIRTIO_VSOCK_OP_RST, HOST_PORT);
+}
+
 static void test_no_buffers(void **state)
 {
 	struct fixture *f = *state;
@@ -934,6 +955,7 @@ int main(void)
 		TEST(credit_is_enforced),
 		TEST(guest_does_not_read),
 		TEST(lying_credit),
+		TEST(credit_after_the_program_has_gone),
 		TEST(no_buffers),
 		TEST(tiny_buffers),
 		TEST(odd_packets),
