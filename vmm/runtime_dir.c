@@ -23,8 +23,8 @@ enum {
 	BACKLOG = 16,
 	AUTOMATIC_NAMES = 10000,
 	/* Who lists removes left-overs, and holds the lock for that moment. */
-	CLAIM_TRIES = 40,
-	CLAIM_PAUSE_NS = 5000000,
+	CLAIM_TRIES = 1000,
+	CLAIM_PAUSE_NS = 1000000,
 };
 
 bool runtime_name_is_legal(const char *name)
@@ -251,36 +251,48 @@ static int refuse_taken(const struct runtime_name *claim, const char *name, stru
 	return -EADDRINUSE;
 }
 
-static int claim_wanted(struct runtime_name *claim, const char *name, struct err *err)
+/* A machine that is busy has a queue of callers: -EAGAIN. */
+static bool is_answered(const struct runtime_dir *dir, const char *name)
+{
+	pid_t pid;
+	int fd = runtime_dir_connect(dir, name, &pid);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || fd == -EAGAIN;
+}
+
+/* -EAGAIN: a machine of that name is there, or starts and does not get ready. */
+static int claim_patiently(struct runtime_name *claim, const char *name)
 {
 	const struct timespec pause = {.tv_nsec = CLAIM_PAUSE_NS};
-	pid_t pid;
-	int ret;
+	int ret = claim_one(claim, name);
 
-	for (unsigned i = 0; i < CLAIM_TRIES; i++) {
-		int fd;
-
-		ret = claim_one(claim, name);
-		if (ret != -EAGAIN)
-			return ret;
-		fd = runtime_dir_connect(&claim->dir, name, &pid);
-		if (fd >= 0) {
-			close(fd);
+	/* Who lists takes the lock for a moment as well: then nobody answers. */
+	for (unsigned i = 0; ret == -EAGAIN && i < CLAIM_TRIES; i++) {
+		if (is_answered(&claim->dir, name))
 			break;
-		}
 		nanosleep(&pause, NULL);
+		ret = claim_one(claim, name);
 	}
-	return refuse_taken(claim, name, err);
+	return ret;
+}
+
+static int claim_wanted(struct runtime_name *claim, const char *name, struct err *err)
+{
+	int ret = claim_patiently(claim, name);
+
+	return ret == -EAGAIN ? refuse_taken(claim, name, err) : ret;
 }
 
 static int claim_first_free(struct runtime_name *claim)
 {
 	char name[RUNTIME_NAME_MAX + 1] = "vmm";
-	int ret = claim_one(claim, name);
+	int ret = claim_patiently(claim, name);
 
 	for (unsigned i = 2; ret == -EAGAIN && i < AUTOMATIC_NAMES; i++) {
 		snprintf(name, sizeof(name), "vmm%u", i);
-		ret = claim_one(claim, name);
+		ret = claim_patiently(claim, name);
 	}
 	return ret;
 }

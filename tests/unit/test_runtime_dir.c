@@ -165,6 +165,40 @@ static void test_what_a_killed_process_left_is_replaced(void **state)
 	assert_false(exists("web.sock"));
 }
 
+/* Holds the lock of the name vmm as who lists does, and lets it go after `hold_ms`. */
+static pid_t lock_for_a_moment(unsigned hold_ms)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = open(in_folder("vmm.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	pid_t child;
+
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &whole), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		usleep(hold_ms * 1000);
+		unlink(in_folder("vmm.lock"));
+		_exit(0);
+	}
+	close(fd);
+	return child;
+}
+
+static void test_a_lock_without_a_machine_takes_no_name(void **state)
+{
+	struct runtime_name vmm;
+	pid_t lister;
+
+	(void)state;
+	leave_over("vmm");
+	lister = lock_for_a_moment(20);
+	assert_int_equal(claim(&vmm, NULL), 0);
+	assert_string_equal(vmm.name, "vmm");
+	wait_for_child(lister);
+	assert_true(exists("vmm.sock"));
+	runtime_name_release(&vmm);
+}
+
 static void test_the_list_shows_the_living_and_removes_the_dead(void **state)
 {
 	struct runtime_name web, db;
@@ -378,6 +412,7 @@ int main(void)
 		TEST(test_names_are_chosen_in_turn),
 		TEST(test_a_taken_name_is_refused_with_the_process),
 		TEST(test_what_a_killed_process_left_is_replaced),
+		TEST(test_a_lock_without_a_machine_takes_no_name),
 		TEST(test_the_list_shows_the_living_and_removes_the_dead),
 		TEST(test_connecting_tells_the_process),
 		TEST(test_a_long_path_works_as_well),
