@@ -47,7 +47,8 @@ function check_home(what, home) {
 BEGIN {
 	interfaces = "^devices/backend/(blk|chr|net|vhost|vsock|display|input)\\.h$"
 	home["^linux/kvm\\.h$"] = "^vmm/kvm/"
-	home["^SDL"] = "^devices/backend/display_sdl\\.c$"
+	home["^SDL"] = "^devices/backend/display_sdl[a-z_]*\\.[ch]$"
+	home["^(X11|wayland)"] = "^devices/backend/display_sdl_lib\\.c$"
 	home["^libfdt"] = "^firmware/fdt\\.c$"
 	home["^(zlib|lz4.*|zstd.*)\\.h$"] = "^(firmware/unpack\\.c|devices/backend/blk_[a-z0-9]*\\.c)$"
 	home["^slirp/"] = "^devices/backend/net_slirp\\.c$"
