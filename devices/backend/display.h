@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <pthread.h>
+
 #include "vmm/base/err.h"
 #include "vmm/core/loop.h"
 
@@ -49,7 +51,10 @@ struct display_damage {
 	unsigned count;
 };
 
-/* Adds a rectangle; where there is no room for one more, two become the one around both. */
+/*
+ * Adds a rectangle, or what of it lies in the largest picture there can be. Those that make one
+ * without a loss are joined; where there is no room for one more, two become the one around both.
+ */
 void display_damage_add(struct display_damage *damage, const struct display_rect *rect);
 
 struct display_surface {
@@ -72,6 +77,7 @@ enum display_request {
 int display_create(struct display **display, struct loop *loop, struct err *err);
 void display_destroy(struct display *display);
 
+/* On the loop's thread; NULL: none. */
 void display_set_owner(struct display *display,
 	void (*request)(void *opaque, enum display_request request), void *opaque);
 
@@ -97,7 +103,10 @@ struct display_source_ops {
 	 * thread. NULL: the source calls display_damage() itself.
 	 */
 	void (*poll)(void *opaque, struct display_damage *damage);
-	/* A viewer has room for this many pixels now. On the loop's thread. May be NULL. */
+	/*
+	 * A viewer has room for this many pixels now (within the limits above). On the loop's
+	 * thread, with the device's lock. May be NULL.
+	 */
 	void (*resize)(void *opaque, uint32_t width, uint32_t height);
 };
 
@@ -105,6 +114,7 @@ struct display_source_ops {
 struct display_source {
 	const struct display_source_ops *ops;
 	void *opaque;
+	pthread_mutex_t *lock; /* the device's: held in resize() */
 	/* private to display.c */
 	struct display *display;
 	struct display_source *next;
@@ -114,12 +124,13 @@ struct display_source {
 	int32_t cursor_x, cursor_y;
 };
 
+/* Both on the loop's thread. */
 void display_add_source(struct display *display, struct display_source *source);
 void display_remove_source(struct display_source *source);
 
 /*
- * The picture from now on, all of it damaged; NULL: none. When this returns nobody reads the old
- * one any more. Sides from 1 to DISPLAY_WIDTH_MAX and DISPLAY_HEIGHT_MAX.
+ * The picture from now on, all of it damaged: a drawing too; NULL: none. When this returns nobody
+ * reads the old one any more. Sides from 1 to DISPLAY_WIDTH_MAX and DISPLAY_HEIGHT_MAX.
  */
 void display_set_surface(struct display_source *source, const struct display_surface *surface);
 
