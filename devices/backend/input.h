@@ -66,7 +66,13 @@ bool input_takes_positions(const struct input *input);
 /* Lamps as a mask of 1 << LED_NUML, LED_CAPSL, LED_SCROLLL, of the keyboard in use. */
 unsigned input_leds(const struct input *input);
 
-/* On the loop's thread, when lamps or input_takes_positions() are new. One listener; NULL: none. */
+/* Presses, steps and motions for which there was no room, since the start. */
+uint64_t input_dropped(const struct input *input);
+
+/*
+ * On the loop's thread, when lamps or input_takes_positions() are new. One listener; NULL: none.
+ * Set on the loop's thread, or while it does not run.
+ */
 void input_set_listener(struct input *input, void (*changed)(void *opaque), void *opaque);
 
 /* ---- The devices' side ---- */
@@ -97,18 +103,20 @@ struct input_sink {
 	/* Is there a driver that listens? */
 	bool (*is_ready)(void *opaque);
 	/*
-	 * Takes one event. false: no room now; it and those behind it wait until input_sink_wake().
-	 * Events that belong together follow each other; `last` marks the end of such a group.
+	 * Takes one event, whole. false: no room now; it and those behind it wait until
+	 * input_sink_wake().
 	 */
-	bool (*take)(void *opaque, const struct input_event *event, bool last);
+	bool (*take)(void *opaque, const struct input_event *event);
 	void *opaque;
 	pthread_mutex_t *lock; /* the device's: held in both calls */
 	/* private to input.c */
 	struct input *input;
 	struct input_sink *next;
+	bool ready;
 	unsigned leds;
 };
 
+/* On the loop's thread, or while it does not run. Removing one that was not added is legal. */
 void input_add_sink(struct input *input, struct input_sink *sink);
 void input_remove_sink(struct input_sink *sink);
 
