@@ -5,36 +5,34 @@
  * left makes room for the next at once, and what he had sent still reaches the guest; one that has
  * only shut his sending side goes on reading.
  *
- * The socket has mode 0600: whoever can connect has the guest's console. A socket
- * file that nobody listens on is a left-over and is replaced; anything else that has
- * the name is left alone. unix(7).
+ * Whoever can connect has the guest's console: unix_listen.h says who can.
  *
  * Threads: see chr.h.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "devices/backend/chr_impl.h"
+#include "devices/backend/unix_listen.h"
 #include "vmm/base/log.h"
+
+enum {
+	BACKLOG = 4,
+};
 
 /* How long no client is taken after the host had no descriptor left for one. */
 #define ACCEPT_PAUSE_NS UINT64_C(1000000000)
 
 struct chr_unix {
 	struct chr chr;
-	struct sockaddr_un address;
-	dev_t device; /* of the socket file, to remove no other */
-	ino_t inode;
-	struct loop_fd listener; /* fd -1: none */
+	struct unix_listen socket;
+	struct loop_fd listener;
 	struct loop_timer accept_timer;
 	int client, client_out; /* one socket twice: input and output are watched apart; -1: none */
 };
@@ -120,15 +118,10 @@ static void accept_again(void *opaque)
 static void unix_close(struct chr *chr)
 {
 	struct chr_unix *self = (struct chr_unix *)chr;
-	struct stat st;
 
 	loop_timer_cancel(&self->accept_timer);
 	loop_fd_remove(&self->listener);
-	if (self->inode && lstat(self->address.sun_path, &st) == 0 && st.st_dev == self->device &&
-		st.st_ino == self->inode)
-		unlink(self->address.sun_path);
-	if (self->listener.fd >= 0)
-		close(self->listener.fd);
+	unix_listen_close(&self->socket);
 	close_client(self);
 	chr_finish(chr);
 	free(self);
@@ -142,101 +135,33 @@ static const struct chr_ops unix_ops = {
 	.close = unix_close,
 };
 
-/* The name is taken: by somebody who listens, by something else, or by a left-over. */
-static int remove_stale(const struct sockaddr_un *address, struct err *err)
-{
-	const char *path = address->sun_path;
-	struct stat st;
-	int fd, ret;
-
-	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
-		err_set(err, EXIT_CODE_DEVICE, EEXIST,
-			"can't make the console socket %s: there is a file of that name, and it is "
-			"not a socket",
-			path);
-		err_hint(err, "choose another name, or remove the file");
-		return -EEXIST;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_set(
-			err, EXIT_CODE_DEVICE, errno, "can't make a socket: %s", strerror(errno));
-	ret = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? errno : 0;
-	close(fd);
-	if (ret == ENOENT)
-		return 0;
-	if (ret != ECONNREFUSED) {
-		err_set(err, EXIT_CODE_DEVICE, EADDRINUSE,
-			"can't make the console socket %s: another program listens on it", path);
-		err_hint(err, "end that program, or choose another name");
-		return -EADDRINUSE;
-	}
-	if (unlink(path) < 0 && errno != ENOENT)
-		return err_set(err, EXIT_CODE_DEVICE, errno,
-			"can't remove the left-over socket %s: %s", path, strerror(errno));
-	return 0;
-}
-
-static int bind_and_listen(int fd, const struct sockaddr_un *address)
-{
-	/* The file gets its mode from the socket's, so it is never open to others. */
-	if (fchmod(fd, 0600) < 0 ||
-		bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
-		listen(fd, 4) < 0)
-		return -errno;
-	return 0;
-}
-
 static int open_listener(struct chr_unix *self, struct err *err)
 {
-	const char *path = self->address.sun_path;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), ret;
-	struct stat st;
+	int ret = unix_listen_open(&self->socket, BACKLOG, err);
 
-	if (fd < 0)
-		return err_set(
-			err, EXIT_CODE_DEVICE, errno, "can't make a socket: %s", strerror(errno));
-	self->listener.fd = fd;
-	ret = bind_and_listen(fd, &self->address);
-	if (ret == -EADDRINUSE) {
-		ret = remove_stale(&self->address, err);
-		if (ret < 0)
-			return ret;
-		ret = bind_and_listen(fd, &self->address);
-	}
 	if (ret < 0)
-		return err_set(err, EXIT_CODE_DEVICE, -ret, "can't make the console socket %s: %s",
-			path, strerror(-ret));
-	if (lstat(path, &st) == 0) {
-		self->device = st.st_dev;
-		self->inode = st.st_ino;
-	}
+		return ret;
+	self->listener = (struct loop_fd){
+		.fd = self->socket.fd, .events = EPOLLIN, .fn = handle_connection, .opaque = self};
 	ret = loop_fd_add(self->chr.loop, &self->listener);
 	if (ret < 0)
-		return err_set(
-			err, EXIT_CODE_INTERNAL, -ret, "can't watch %s: %s", path, strerror(-ret));
+		return err_set(err, EXIT_CODE_INTERNAL, -ret, "can't watch %s: %s",
+			self->socket.address.sun_path, strerror(-ret));
 	return 0;
 }
 
 int chr_unix_open(struct chr **out, const char *path, struct loop *loop, struct err *err)
 {
-	struct chr_unix *self;
+	struct chr_unix *self = calloc(1, sizeof(*self));
 	int ret;
 
-	if (strlen(path) >= sizeof(self->address.sun_path))
-		return err_set(err, EXIT_CODE_DEVICE, ENAMETOOLONG,
-			"a console socket's name has at most %zu bytes, not %zu: %.100s...",
-			sizeof(self->address.sun_path) - 1, strlen(path), path);
-	self = calloc(1, sizeof(*self));
 	if (!self)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a console");
 	self->client = self->client_out = -1;
-	self->listener = (struct loop_fd){
-		.fd = -1, .events = EPOLLIN, .fn = handle_connection, .opaque = self};
 	self->accept_timer = (struct loop_timer){.fn = accept_again, .opaque = self};
-	self->address.sun_family = AF_UNIX;
-	snprintf(self->address.sun_path, sizeof(self->address.sun_path), "%s", path);
-	ret = chr_init(&self->chr, &unix_ops, loop, CHR_INPUT_BYTES, true, err);
+	ret = unix_listen_init(&self->socket, "console socket", path, 0, err);
+	if (ret >= 0)
+		ret = chr_init(&self->chr, &unix_ops, loop, CHR_INPUT_BYTES, true, err);
 	if (ret < 0) {
 		free(self);
 		return ret;

@@ -6,9 +6,8 @@
  * other side goes the carrier goes down: the listener waits for the next one, and who had
  * connected tries again once a second. A listener has one peer; others are hung up on.
  *
- * The socket has mode 0600. A socket file that nobody listens on is a left-over and is replaced;
- * anything else of that name is left alone. Two machines that start at once take turns by a lock on
- * the folder, so that neither removes the other's socket. unix(7).
+ * Who may connect, and what happens to a left-over socket file: unix_listen.h. Two machines that
+ * start at once take turns by a lock on the folder, so that neither removes the other's socket.
  *
  * A peer that does not read: PENDING bytes are kept for it; then the guest is asked to wait, up
  * to STALL_NS, and after that its frames are dropped and counted until the peer reads again.
@@ -36,6 +35,7 @@
 
 #include "devices/backend/net_impl.h"
 #include "devices/backend/net_stream.h"
+#include "devices/backend/unix_listen.h"
 #include "vmm/base/log.h"
 #include "vmm/base/util.h"
 
@@ -43,6 +43,7 @@ enum {
 	PENDING_BYTES = 256 * 1024,
 	PARTS_MAX = 64, /* of a frame that is sent without a copy */
 	OPEN_TRIES = 20,
+	BACKLOG = 4,
 };
 
 #define RETRY_NS      UINT64_C(1000000000)
@@ -51,10 +52,8 @@ enum {
 
 struct net_socket {
 	struct net net;
-	struct sockaddr_un address;
+	struct unix_listen socket;
 	bool listens;
-	dev_t device; /* of the socket file, to remove no other */
-	ino_t inode;
 	struct loop_fd listener;
 	struct loop_fd peer;	 /* fd -1: no carrier */
 	struct loop_timer timer; /* to connect, or to accept, again */
@@ -115,9 +114,9 @@ static void lose_peer(void *opaque)
 		log_guest(&self->complaints, "net",
 			"what is at the other end of %s sends lengths that no frame has; hanging "
 			"up",
-			self->address.sun_path);
+			self->socket.address.sun_path);
 	else
-		log_info("net %s: the other side is gone", self->address.sun_path);
+		log_info("net %s: the other side is gone", self->socket.address.sun_path);
 	close_peer(self);
 	if (!self->listens)
 		loop_timer_arm(self->net.loop, &self->timer, RETRY_NS);
@@ -384,25 +383,6 @@ static void handle_peer(void *opaque, uint32_t events)
 
 /* ---- Finding a peer ---- */
 
-static int new_socket(void)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* A descriptor, or -errno. */
-static int connect_to(const struct sockaddr_un *address)
-{
-	int fd = new_socket(), ret;
-
-	if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
-		return fd;
-	ret = -errno;
-	close(fd);
-	return ret;
-}
-
 static void try_again(void *opaque)
 {
 	struct net_socket *self = opaque;
@@ -412,12 +392,12 @@ static void try_again(void *opaque)
 		loop_fd_set_events(&self->listener, EPOLLIN);
 		return;
 	}
-	fd = connect_to(&self->address);
+	fd = unix_listen_connect(&self->socket.address);
 	if (fd < 0 || join_peer(self, fd) < 0) {
 		loop_timer_arm(self->net.loop, &self->timer, RETRY_NS);
 		return;
 	}
-	log_info("net %s: connected again", self->address.sun_path);
+	log_info("net %s: connected again", self->socket.address.sun_path);
 	net_tell_link(&self->net, true);
 }
 
@@ -443,54 +423,19 @@ static void handle_connection(void *opaque, uint32_t events)
 static int refuse_path(struct net_socket *self, int errnum, struct err *err)
 {
 	return err_set(err, EXIT_CODE_DEVICE, errnum, "can't use the network socket %s: %s",
-		self->address.sun_path,
+		self->socket.address.sun_path,
 		errnum == EPROTOTYPE ? "it is a socket of another kind" : strerror(errnum));
-}
-
-/* Nobody answers there. A socket is a left-over then, and anything else is somebody's. */
-static int remove_stale(struct net_socket *self, struct err *err)
-{
-	struct stat st;
-
-	if (lstat(self->address.sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : refuse_path(self, errno, err);
-	if (!S_ISSOCK(st.st_mode)) {
-		err_hint(err, "choose another name, or remove the file");
-		return err_set(err, EXIT_CODE_DEVICE, EEXIST,
-			"can't use the network socket %s: there is a file of that name, and it is "
-			"not a socket",
-			self->address.sun_path);
-	}
-	if (unlink(self->address.sun_path) < 0 && errno != ENOENT)
-		return err_set(err, EXIT_CODE_DEVICE, errno,
-			"can't remove the left-over socket %s: %s", self->address.sun_path,
-			strerror(errno));
-	return 0;
 }
 
 /* 0, or -EADDRINUSE when somebody was faster, or -errno with a sentence. */
 static int listen_there(struct net_socket *self, struct err *err)
 {
-	struct stat st;
-	int fd = new_socket(), ret;
+	int ret = unix_listen_bind(&self->socket, BACKLOG);
 
-	if (fd < 0)
-		return err_set(
-			err, EXIT_CODE_DEVICE, -fd, "can't make a socket: %s", strerror(-fd));
-	/* The file gets its mode from the socket's, so it is never open to others. */
-	if (fchmod(fd, 0600) < 0 ||
-		bind(fd, (struct sockaddr *)&self->address, sizeof(self->address)) < 0 ||
-		listen(fd, 4) < 0) {
-		ret = -errno;
-		close(fd);
+	if (ret < 0)
 		return ret == -EADDRINUSE ? ret : refuse_path(self, -ret, err);
-	}
-	self->listener.fd = fd;
+	self->listener.fd = self->socket.fd;
 	self->listens = true;
-	if (lstat(self->address.sun_path, &st) == 0) {
-		self->device = st.st_dev;
-		self->inode = st.st_ino;
-	}
 	ret = loop_fd_add(self->net.loop, &self->listener);
 	return ret < 0 ? refuse_path(self, -ret, err) : 0;
 }
@@ -515,7 +460,7 @@ static int lock_folder(const char *path)
 
 static int connect_or_listen(struct net_socket *self, struct err *err)
 {
-	int fd = connect_to(&self->address), ret;
+	int fd = unix_listen_connect(&self->socket.address), ret;
 
 	if (fd >= 0) {
 		ret = join_peer(self, fd);
@@ -528,13 +473,13 @@ static int connect_or_listen(struct net_socket *self, struct err *err)
 	}
 	if (fd != -ENOENT && fd != -ECONNREFUSED)
 		return refuse_path(self, -fd, err);
-	ret = remove_stale(self, err);
+	ret = unix_listen_remove(&self->socket, err);
 	return ret < 0 ? ret : listen_there(self, err);
 }
 
 static int find_peer(struct net_socket *self, struct err *err)
 {
-	int lock = lock_folder(self->address.sun_path), ret = -EADDRINUSE;
+	int lock = lock_folder(self->socket.address.sun_path), ret = -EADDRINUSE;
 
 	for (int i = 0; ret == -EADDRINUSE && i < OPEN_TRIES; i++)
 		ret = connect_or_listen(self, err);
@@ -576,7 +521,6 @@ static void socket_get_stats(struct net *net, struct net_stats *stats)
 static void socket_close(struct net *net)
 {
 	struct net_socket *self = (struct net_socket *)net;
-	struct stat st;
 
 	/* What the guest sent last, as far as it goes at once. */
 	if (self->peer.fd >= 0)
@@ -585,11 +529,7 @@ static void socket_close(struct net *net)
 	loop_timer_cancel(&self->timer);
 	loop_unpost(self->net.loop, &self->gone_task);
 	loop_fd_remove(&self->listener);
-	if (self->inode && lstat(self->address.sun_path, &st) == 0 && st.st_dev == self->device &&
-		st.st_ino == self->inode)
-		unlink(self->address.sun_path);
-	if (self->listener.fd >= 0)
-		close(self->listener.fd);
+	unix_listen_close(&self->socket);
 	net_stream_finish(&self->in);
 	free(self->pending);
 	free(self);
@@ -612,18 +552,17 @@ int net_socket_open(
 	struct net_socket *self;
 	int ret;
 
-	if (strlen(config->path) >= sizeof(self->address.sun_path))
-		return err_set(err, EXIT_CODE_DEVICE, ENAMETOOLONG,
-			"a network socket's name has at most %zu bytes, not %zu: %.100s...",
-			sizeof(self->address.sun_path) - 1, strlen(config->path), config->path);
 	self = calloc(1, sizeof(*self));
 	if (!self)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a network");
-	self->address.sun_family = AF_UNIX;
-	snprintf(self->address.sun_path, sizeof(self->address.sun_path), "%s", config->path);
+	ret = unix_listen_init(&self->socket, "network socket", config->path, 0, err);
+	if (ret < 0) {
+		free(self);
+		return ret;
+	}
 	self->net = (struct net){
 		.ops = &socket_ops,
-		.info = {.name = self->address.sun_path,
+		.info = {.name = self->socket.address.sun_path,
 			.queues = 1,
 			.mtu = config->mtu ? config->mtu : NET_MTU_DEFAULT},
 		.loop = loop,

@@ -14,10 +14,9 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "devices/backend/unix_listen.h"
 #include "vmm/base/log.h"
 #include "vmm/base/opts.h"
 
@@ -31,9 +30,7 @@ struct vsock_host {
 	struct loop *loop;
 	struct vsock_client client;
 	bool attached;
-	struct sockaddr_un address;
-	dev_t device; /* of the socket file, to remove no other */
-	ino_t inode;
+	struct unix_listen socket;
 	struct loop_fd listener;
 	struct loop_timer accept_timer;
 	unsigned count, count_max;
@@ -150,16 +147,16 @@ void vsock_sock_shutdown(struct vsock_sock *sock, int how)
 struct vsock_sock *vsock_connect(struct vsock_host *host, uint32_t port)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct vsock_sock *sock = NULL;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct vsock_sock *sock;
+	int fd;
 
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.*s_%u", VSOCK_PATH_MAX,
+		host->socket.address.sun_path, port);
+	/* A UNIX socket connects at once or not at all. */
+	fd = unix_listen_connect(&address);
 	if (fd < 0)
 		return NULL;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%.*s_%u", VSOCK_PATH_MAX,
-		host->address.sun_path, port);
-	/* A UNIX socket connects at once or not at all. */
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-		sock = make_sock(host, fd);
+	sock = make_sock(host, fd);
 	if (!sock)
 		close(fd);
 	return sock;
@@ -296,7 +293,7 @@ int vsock_attach(struct vsock_host *host, const struct vsock_client *client, str
 	ret = loop_fd_add(host->loop, &host->listener);
 	if (ret < 0)
 		return err_set(err, EXIT_CODE_INTERNAL, -ret, "can't watch %s: %s",
-			host->address.sun_path, strerror(-ret));
+			host->socket.address.sun_path, strerror(-ret));
 	host->attached = true;
 	return 0;
 }
@@ -310,76 +307,6 @@ void vsock_detach(struct vsock_host *host)
 	loop_fd_remove(&host->listener);
 	while (host->all)
 		vsock_sock_close(host->all);
-}
-
-/* The name is taken: by somebody who listens, by something else, or by a left-over. */
-static int remove_stale(const struct sockaddr_un *address, struct err *err)
-{
-	const char *path = address->sun_path;
-	struct stat st;
-	int fd, saved;
-
-	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
-		err_hint(err, "choose another name, or remove the file");
-		return err_set(err, EXIT_CODE_DEVICE, EEXIST,
-			"can't make the vsock socket %s: there is a file of that name, and it is "
-			"not a socket",
-			path);
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_set(
-			err, EXIT_CODE_DEVICE, errno, "can't make a socket: %s", strerror(errno));
-	saved = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? errno : 0;
-	close(fd);
-	if (saved == ENOENT)
-		return 0;
-	if (saved != ECONNREFUSED) {
-		err_hint(err, "end that program, or choose another name");
-		return err_set(err, EXIT_CODE_DEVICE, EADDRINUSE,
-			"can't make the vsock socket %s: another program listens on it", path);
-	}
-	if (unlink(path) < 0 && errno != ENOENT)
-		return err_set(err, EXIT_CODE_DEVICE, errno,
-			"can't remove the left-over socket %s: %s", path, strerror(errno));
-	return 0;
-}
-
-static int bind_and_listen(int fd, const struct sockaddr_un *address)
-{
-	/* The file gets its mode from the socket's, so it is never open to others. */
-	if (fchmod(fd, 0600) < 0 ||
-		bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
-		listen(fd, BACKLOG) < 0)
-		return -errno;
-	return 0;
-}
-
-static int open_listener(struct vsock_host *host, struct err *err)
-{
-	const char *path = host->address.sun_path;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), ret;
-	struct stat st;
-
-	if (fd < 0)
-		return err_set(
-			err, EXIT_CODE_DEVICE, errno, "can't make a socket: %s", strerror(errno));
-	host->listener.fd = fd;
-	ret = bind_and_listen(fd, &host->address);
-	if (ret == -EADDRINUSE) {
-		ret = remove_stale(&host->address, err);
-		if (ret < 0)
-			return ret;
-		ret = bind_and_listen(fd, &host->address);
-	}
-	if (ret < 0)
-		return err_set(err, EXIT_CODE_DEVICE, -ret, "can't make the vsock socket %s: %s",
-			path, strerror(-ret));
-	if (lstat(path, &st) == 0) {
-		host->device = st.st_dev;
-		host->inode = st.st_ino;
-	}
-	return 0;
 }
 
 /* So that neither guest nor programs use up what disks, consoles and networks need. */
@@ -397,25 +324,21 @@ int vsock_open(struct vsock_host **out, const char *path, struct loop *loop, str
 	struct vsock_host *host;
 	int ret;
 
-	if (strlen(path) > VSOCK_PATH_MAX)
-		return err_set(err, EXIT_CODE_DEVICE, ENAMETOOLONG,
-			"a vsock socket's name has at most %d bytes, not %zu: %.100s...",
-			VSOCK_PATH_MAX, strlen(path), path);
 	host = calloc(1, sizeof(*host));
 	if (!host)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the vsock sockets");
 	host->loop = loop;
 	host->count_max = share_of_descriptors();
-	host->listener = (struct loop_fd){
-		.fd = -1, .events = EPOLLIN, .fn = handle_connection, .opaque = host};
 	host->accept_timer = (struct loop_timer){.fn = accept_again, .opaque = host};
-	host->address.sun_family = AF_UNIX;
-	snprintf(host->address.sun_path, sizeof(host->address.sun_path), "%s", path);
-	ret = open_listener(host, err);
+	ret = unix_listen_init(&host->socket, "vsock socket", path, VSOCK_PATH_MAX, err);
+	if (ret >= 0)
+		ret = unix_listen_open(&host->socket, BACKLOG, err);
 	if (ret < 0) {
 		vsock_close(host);
 		return ret;
 	}
+	host->listener = (struct loop_fd){
+		.fd = host->socket.fd, .events = EPOLLIN, .fn = handle_connection, .opaque = host};
 	*out = host;
 	return 0;
 }
@@ -423,16 +346,11 @@ int vsock_open(struct vsock_host **out, const char *path, struct loop *loop, str
 void vsock_close(struct vsock_host *host)
 {
 	struct vsock_sock *next;
-	struct stat st;
 
 	if (!host)
 		return;
 	vsock_detach(host);
-	if (host->inode && lstat(host->address.sun_path, &st) == 0 && st.st_dev == host->device &&
-		st.st_ino == host->inode)
-		unlink(host->address.sun_path);
-	if (host->listener.fd >= 0)
-		close(host->listener.fd);
+	unix_listen_close(&host->socket);
 	for (struct vsock_sock *sock = host->unused; sock; sock = next) {
 		next = sock->next;
 		free(sock);

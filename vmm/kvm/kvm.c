@@ -143,7 +143,7 @@ static void grow_fd_table(int fd)
 		close(copy);
 }
 
-static int open_placeholders(struct kvm *kvm, struct err *err)
+static int reserve_fds(struct kvm *kvm, struct err *err)
 {
 	kvm->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (kvm->null_fd >= 0)
@@ -183,7 +183,7 @@ int kvm_open(struct kvm *kvm, struct err *err)
 		goto fail;
 	}
 	kvm->run_size = (size_t)ret;
-	ret = open_placeholders(kvm, err);
+	ret = reserve_fds(kvm, err);
 	if (ret < 0)
 		goto fail;
 	grow_fd_table(kvm->dev_fd);
