@@ -115,15 +115,19 @@ struct fallback {
  */
 static const char *console_text(const struct cmdline_request *request, char *buf, size_t size)
 {
-	const char *first = request->console, *last = request->last_console;
+	const char *const names[] = {
+		request->screen && !request->screen_is_last ? "tty0" : NULL,
+		request->console,
+		request->last_console,
+		request->screen && request->screen_is_last ? "tty0" : NULL,
+	};
+	size_t len = 0;
 
-	if (!first && !last)
-		return NULL;
-	if (first && last)
-		snprintf(buf, size, "console=%s console=%s", first, last);
-	else
-		snprintf(buf, size, "console=%s", first ? first : last);
-	return buf;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i])
+			len += (size_t)snprintf(
+				buf + len, size - len, "%sconsole=%s", len ? " " : "", names[i]);
+	return len ? buf : NULL;
 }
 
 /* Why: found by looking into the disk; a kernel without it panics ("unable to mount root"). */

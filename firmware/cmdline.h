@@ -20,6 +20,8 @@ struct cmdline_request {
 	const char *console; /* "ttyS0" */
 	/* NULL, or the console that becomes the guest's /dev/console: "hvc0" */
 	const char *last_console;
+	/* A screen, tty0; screen_is_last: a person sits there, and it becomes /dev/console */
+	bool screen, screen_is_last;
 
 	/* "/dev/vda1", or NULL: no disk, or nothing on it that can be a root */
 	const char *root;

@@ -255,6 +255,28 @@ const struct opt config_options[] = {
 			"-p 2222:22. HOSTIP is 127.0.0.1 unless it is said, so that only this host "
 			"can connect; 0.0.0.0 opens the port to others."},
 
+	{.name = "display",
+		.type = OPT_CUSTOM,
+		.repeats = true,
+		.parse = config_parse_display,
+		.keys = config_display_keys,
+		.value = "none|sdl|vnc=PLACE[,KEY...]",
+		.choices = "none sdl vnc=",
+		.group = "Screen",
+		.help = "A screen, and where it is shown: in a window, to VNC viewers (both: give "
+			"it twice), or nowhere. Default: a window, if the desktop's DISPLAY or "
+			"WAYLAND_DISPLAY is set, standard output is no terminal, and no option "
+			"says "
+			"anything of consoles; else there is no screen."},
+	{.name = "pointer",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_pointer,
+		.value = "tablet|mouse",
+		.choices = "tablet mouse",
+		.help = "What the guest points with: a tablet, which is where the host's pointer "
+			"is "
+			"(the default), or a mouse, for which the window has to grab the pointer."},
+
 	{.name = "serial",
 		.type = OPT_CUSTOM,
 		.parse = config_parse_console,
@@ -391,6 +413,7 @@ static int check_together(struct vm_config *config, struct err *err)
 	if (config->quiet && config->verbose)
 		return err_set(
 			err, EXIT_CODE_USAGE, EINVAL, "--quiet and --verbose exclude each other");
+	config_check_display(config);
 	if (config_check_consoles(config, err) < 0)
 		return -EINVAL;
 	return config_check_net(config, err);
@@ -424,6 +447,7 @@ void config_finish(struct vm_config *config)
 	config->vsock.text = NULL;
 	config_finish_net(config);
 	config_finish_ports(config);
+	config_finish_display(config);
 }
 
 int config_check_memory(const struct vm_config *config, uint64_t host_bytes, struct err *err)

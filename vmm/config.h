@@ -29,6 +29,7 @@ enum {
 	CONFIG_DISK_SERIAL_MAX = 20, /* VIRTIO_BLK_ID_BYTES */
 	CONFIG_PORTS_MAX = 15,
 	CONFIG_PORT_NAME_MAX = 63,
+	CONFIG_DISPLAYS_MAX = 2, /* a window and a VNC server */
 };
 
 #define CONFIG_MEMORY_DEFAULT (1 * GIB)
@@ -75,6 +76,20 @@ struct vsock_config {
 	char *text;	  /* owned: the words above lie in it */
 };
 
+struct display_config {
+	bool has_screen;		  /* there is one, whether somebody looks or not */
+	bool has_window;		  /* of this desktop */
+	bool window_is_default;		  /* nobody asked for it: if it can't be had, so be it */
+	bool smooth, full_screen;	  /* of the window */
+	unsigned width, height;		  /* of the screen, in pixels */
+	const char *vnc;		  /* unix:PATH or [ADDRESS:]PORT; NULL: none */
+	const char *password_file;	  /* of vnc, or NULL */
+	bool has_mouse;			  /* a relative pointer, in place of the tablet */
+	bool is_none, may_open;		  /* private to config_display.c, as is what follows */
+	char *texts[CONFIG_DISPLAYS_MAX]; /* owned: the words above lie in them */
+	unsigned count;
+};
+
 struct vm_config {
 	const char *name;   /* while it runs: the one that others find it under */
 	bool has_name;	    /* --name was given; else another may be chosen (see vm.h) */
@@ -101,6 +116,8 @@ struct vm_config {
 	const char *hvc0;
 	const char *debugcon; /* or NULL: port 0xe9 shares the serial port's, or else hvc0's */
 	enum kernel_console console;
+	bool has_console; /* --console was given */
+	struct display_config display;
 	struct port_config ports[CONFIG_PORTS_MAX];
 	unsigned port_count;
 	int64_t rtc_base_s; /* seconds since 1970 at which the guest's clock starts, -1: now */
@@ -137,6 +154,17 @@ void config_net_mac(const struct vm_config *config, unsigned index, uint8_t *mac
  */
 int config_parse(int argc, char *const *argv, struct vm_config *config, struct err *err);
 void config_finish(struct vm_config *config);
+
+/*
+ * config_display.c: --display and --pointer, their defaults, what to free. config_choose_window()
+ * opens a window where nothing was said of screens and consoles, on a desktop without a terminal.
+ */
+extern const struct opt config_display_keys[];
+int config_parse_display(void *target, const struct opt *opt, const char *text, struct err *err);
+int config_parse_pointer(void *target, const struct opt *opt, const char *text, struct err *err);
+void config_check_display(struct vm_config *config);
+void config_choose_window(struct vm_config *config, bool is_on_desktop);
+void config_finish_display(struct vm_config *config);
 
 /* The keys of --vsock, and what reads it. */
 extern const struct opt config_vsock_keys[];

@@ -55,6 +55,7 @@ int config_parse_kernel_console(
 	struct vm_config *config = target;
 	const char *nearest;
 
+	config->has_console = true;
 	for (unsigned i = 0; words[i]; i++) {
 		if (!strcmp(text, words[i])) {
 			config->console = (enum kernel_console)i;

@@ -17,6 +17,7 @@
 #include "vmm/kvm/irqchip.h"
 #include "vmm/layout_x86.h"
 #include "vmm/machine_console.h"
+#include "vmm/machine_display.h"
 #include "vmm/machine_net.h"
 
 enum {
@@ -100,6 +101,8 @@ static int open_files(struct machine *machine, struct err *err)
 		ret = machine_net_open(machine, err);
 	if (ret >= 0 && config->vsock.path)
 		ret = vsock_open(&machine->vsock, config->vsock.path, machine->loop, err);
+	if (ret >= 0)
+		ret = machine_display_open(machine, err);
 	return ret < 0 ? ret : machine_console_open(machine, err);
 }
 
@@ -140,10 +143,11 @@ static int build_cmdline(struct machine *machine, struct err *err)
 	struct cmdline_request request = {.user = config->append};
 	int ret;
 
+	machine_display_cmdline(machine, &request);
 	/* What opens /dev/console before the driver of hvc0 is there finds a screen nobody sees. */
-	if (config->console == CONSOLE_HVC0)
+	if (config->console == CONSOLE_HVC0 && !request.screen)
 		request.console = "tty0";
-	else if (machine->serial)
+	else if (config->console != CONSOLE_HVC0 && machine->serial)
 		request.console = "ttyS0";
 	if (config->console != CONSOLE_SERIAL)
 		request.last_console = "hvc0";
@@ -155,13 +159,23 @@ static int build_cmdline(struct machine *machine, struct err *err)
 	if (!cmdline_has(config->append, "root") &&
 		find_root(machine, root, sizeof(root), &request))
 		request.root = root;
-	machine->cmdline = malloc(CMDLINE_MAX);
+	if (!machine->cmdline)
+		machine->cmdline = malloc(CMDLINE_MAX);
 	if (!machine->cmdline)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the command line");
 	ret = cmdline_build(&request, machine->cmdline, CMDLINE_MAX, err);
 	if (ret >= 0)
 		log_debug("kernel command line: %s", machine->cmdline);
 	return ret;
+}
+
+/* A window that nobody asked for and that can't be opened leaves the machine without a screen. */
+static int start_display(struct machine *machine, struct err *err)
+{
+	bool had_screen = machine->display;
+	int ret = machine_display_start(machine, err);
+
+	return ret >= 0 && had_screen && !machine->display ? build_cmdline(machine, err) : ret;
 }
 
 /* ---- KVM and memory ---- */
@@ -216,7 +230,14 @@ static int add_device(struct machine *machine, const struct device_class *class,
 static int add_class(struct machine *machine, const struct device_class *class, struct err *err)
 {
 	const struct vm_config *config = machine->config;
-	struct device_args args = {.rtc_base_s = config->rtc_base_s};
+	struct device_args args = {
+		.rtc_base_s = config->rtc_base_s,
+		.display = machine->display,
+		.input = machine->input,
+		.width = config->display.width,
+		.height = config->display.height,
+		.has_mouse = config->display.has_mouse,
+	};
 	unsigned count;
 	int ret = 0;
 
@@ -248,7 +269,8 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 			args.balloon_bytes = config->memory_bytes - config->balloon_keep_bytes;
 		return config->no_balloon ? 0 : add_device(machine, class, &args, err);
 	}
-	if (machine_console_args(machine, class, &args, &count))
+	if (machine_display_has(machine, class, &count) ||
+		machine_console_args(machine, class, &args, &count))
 		return count ? add_device(machine, class, &args, err) : 0;
 	return add_device(machine, class, &args, err);
 }
@@ -291,6 +313,8 @@ int machine_init(struct machine *machine, const struct vm_config *config,
 	if (ret >= 0)
 		ret = open_kvm(machine, err);
 	if (ret >= 0)
+		ret = start_display(machine, err);
+	if (ret >= 0)
 		ret = add_devices(machine, err);
 	if (ret < 0)
 		machine_finish(machine);
@@ -300,11 +324,13 @@ int machine_init(struct machine *machine, const struct vm_config *config,
 void machine_finish(struct machine *machine)
 {
 	machine_halt(machine);
+	machine_display_stop(machine);
 	while (machine->device_count)
 		device_destroy(machine->devices[--machine->device_count]);
 	if (machine->kvm_is_open)
 		kvm_finish(&machine->kvm);
 	gmem_finish(&machine->mem);
+	machine_display_close(machine);
 	machine_console_close(machine);
 	machine_net_close(machine);
 	vsock_close(machine->vsock);

@@ -13,6 +13,8 @@
 
 #include "devices/backend/blk.h"
 #include "devices/backend/chr.h"
+#include "devices/backend/display.h"
+#include "devices/backend/input.h"
 #include "devices/backend/net.h"
 #include "devices/backend/vsock.h"
 #include "firmware/boot.h"
@@ -56,6 +58,9 @@ struct machine {
 	struct chr *serial, *hvc0, *debugcon;
 	struct device_port ports[CONFIG_PORTS_MAX + 1]; /* of the virtio console */
 	unsigned port_count;
+	struct display *display; /* NULL: there is no screen */
+	struct input *input;	 /* of those who look at it; or NULL */
+	struct display_sdl *window;
 	char *cmdline;
 
 	struct loop *loop;

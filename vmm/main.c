@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include "firmware/inspect.h"
 #include "vmm/base/err.h"
@@ -137,12 +138,21 @@ static uint64_t host_memory_bytes(void)
 	return ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
 }
 
+/* Somebody who started it from a menu, say, sees a window and nothing else. */
+static bool is_on_desktop(void)
+{
+	const char *x11 = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
+
+	return ((x11 && *x11) || (wayland && *wayland)) && !isatty(STDOUT_FILENO);
+}
+
 static int run_machine(struct vm_config *config, struct err *err)
 {
 	if (config->quiet)
 		log_set_level(LOG_WARN);
 	if (config->verbose)
 		log_set_level(LOG_DEBUG);
+	config_choose_window(config, is_on_desktop());
 	if (config_check_memory(config, host_memory_bytes(), err) < 0)
 		return (int)err->kind;
 	return vm_run(config, err);

@@ -39,6 +39,8 @@ static void set_state(struct vm *vm, enum vm_state next)
 
 	ASSERT(legal[vm->state][next]);
 	vm->state = next;
+	if (vm->machine.display)
+		display_set_paused(vm->machine.display, next == VM_PAUSED);
 }
 
 const char *vm_state_name(const struct vm *vm)
@@ -186,18 +188,10 @@ static bool end_if_panicked(struct vm *vm)
 	return true;
 }
 
-static void reset(struct vm *vm)
+void vm_restart(struct vm *vm)
 {
 	int ret;
 
-	if (end_if_panicked(vm))
-		return;
-	if (vm->config->no_reboot) {
-		log_info("the guest asked for a reset; ending, as --no-reboot says");
-		vm_end(vm, EXIT_CODE_RESET);
-		return;
-	}
-	log_guest(&vm->resets, "machine", "the guest asked for a reset; starting it again");
 	set_state(vm, VM_RESETTING);
 	machine_halt(&vm->machine);
 	ret = machine_reset(&vm->machine, vm->err);
@@ -214,6 +208,19 @@ static void reset(struct vm *vm)
 	}
 	if (ret < 0)
 		vm_end(vm, (int)vm->err->kind);
+}
+
+static void reset(struct vm *vm)
+{
+	if (end_if_panicked(vm))
+		return;
+	if (vm->config->no_reboot) {
+		log_info("the guest asked for a reset; ending, as --no-reboot says");
+		vm_end(vm, EXIT_CODE_RESET);
+		return;
+	}
+	log_guest(&vm->resets, "machine", "the guest asked for a reset; starting it again");
+	vm_restart(vm);
 }
 
 static void crash(struct vm *vm, struct vcpu *vcpu)
@@ -294,23 +301,27 @@ static void handle_grace(void *opaque)
 	kill_guest(opaque, "the guest did not power off in time");
 }
 
-/* The first asks the guest politely, the second does not. */
-static void ask_to_power_off(struct vm *vm, int signal)
+void vm_press_power_button(struct vm *vm, const char *why)
 {
-	vm->last_signal = signal;
 	/* A guest that stands still can't hear the button. */
 	vm_resume(vm);
-	if (vm->signals_seen++) {
-		kill_guest(vm, "asked twice to end");
-		return;
-	}
 	if (!machine_press_power_button(&vm->machine)) {
 		kill_guest(vm, "the machine has no power button");
 		return;
 	}
-	log_info("%s: pressed the guest's power button; it has %u seconds to power off",
-		signal == SIGINT ? "interrupted" : "asked to end", vm->config->grace_ms / 1000);
+	log_info("%s: pressed the guest's power button; it has %u seconds to power off", why,
+		vm->config->grace_ms / 1000);
 	loop_timer_arm(vm->machine.loop, &vm->grace, (uint64_t)vm->config->grace_ms * 1000000);
+}
+
+/* The first asks the guest politely, the second does not. */
+static void ask_to_power_off(struct vm *vm, int signal)
+{
+	vm->last_signal = signal;
+	if (vm->signals_seen++)
+		kill_guest(vm, "asked twice to end");
+	else
+		vm_press_power_button(vm, signal == SIGINT ? "interrupted" : "asked to end");
 }
 
 static void handle_signal(void *opaque, uint32_t events)
@@ -386,6 +397,10 @@ static int start(struct vm *vm, struct err *err)
 	if (vm->config->timeout_ms)
 		loop_timer_arm(loop, &vm->timeout, vm->config->timeout_ms * UINT64_C(1000000));
 	set_state(vm, VM_RUNNING);
+	if (vm->machine.display) {
+		display_set_name(vm->machine.display, vm->config->name);
+		display_set_owner(vm->machine.display, vm_handle_display, vm);
+	}
 	ret = machine_start(&vm->machine, err);
 	if (ret < 0)
 		return ret;

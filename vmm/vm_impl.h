@@ -77,6 +77,15 @@ bool vm_pause(struct vm *vm);
 /* They go on; false when the machine is not paused. */
 bool vm_resume(struct vm *vm);
 
+/* Asks the guest to power off and gives it its time; `why` opens the sentence. */
+void vm_press_power_button(struct vm *vm, const char *why);
+
+/* Starts the machine afresh, whatever the guest does; only while it runs. */
+void vm_restart(struct vm *vm);
+
+/* vm_display.c: what people ask for in a window or a viewer, for display_set_owner(). */
+void vm_handle_display(void *opaque, enum display_request request);
+
 /* "running", "paused", ... */
 const char *vm_state_name(const struct vm *vm);
 

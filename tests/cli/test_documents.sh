@@ -50,7 +50,7 @@ cd "$work" || exit 1
 bash_completes '--kernel' --ker
 bash_completes 'doctor' doc
 bash_completes '' nothing-like-it
-bash_completes '--disk' --kernel x --di
+bash_completes '--timeout' --kernel x --tim
 bash_completes 'kernel.one kernel.two' --kernel ker
 bash_completes 'kernel.one kernel.two' --kernel = ker
 bash_completes 'kernel.two' inspect kernel.tw

@@ -85,6 +85,14 @@ static void cmdline_adds_what_was_not_said(void **state)
 	request.user = "quiet";
 	request.last_console = NULL;
 	assert_builds(&request, "panic=-1 quiet");
+	request.screen = true;
+	assert_builds(&request, "console=tty0 panic=-1 quiet");
+	request.console = "ttyS0";
+	assert_builds(&request, "console=tty0 console=ttyS0 panic=-1 quiet");
+	request.screen_is_last = true;
+	assert_builds(&request, "console=ttyS0 console=tty0 panic=-1 quiet");
+	request.user = "console=ttyS1";
+	assert_builds(&request, "panic=-1 console=ttyS1");
 }
 
 static void cmdline_leaves_what_was_said(void **state)

@@ -32,6 +32,8 @@ struct chr;
 struct blk;
 struct vsock_host;
 struct net;
+struct display;
+struct input;
 
 /* ---- What a device asks of the machine ---- */
 
@@ -123,6 +125,10 @@ struct device_args {
 	const struct device *peer;	 /* a device that this one belongs to, or NULL */
 	const struct device_port *ports; /* of a virtio console */
 	unsigned port_count;
+	struct display *display; /* NULL: the machine has no screen, as the next two */
+	struct input *input;
+	uint32_t width, height; /* of the screen at first, in pixels */
+	bool has_mouse;		/* a relative pointer is wanted, no tablet */
 };
 
 struct device_class {

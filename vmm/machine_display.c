@@ -1,0 +1,100 @@
+/*
+ * See machine_display.h.
+ */
+#include "vmm/machine_display.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/base/log.h"
+
+int machine_display_open(struct machine *machine, struct err *err)
+{
+	int ret;
+
+	if (!machine->config->display.has_screen)
+		return 0;
+	ret = display_create(&machine->display, machine->loop, err);
+	return ret < 0 ? ret : input_create(&machine->input, machine->loop, err);
+}
+
+static int start_window(struct machine *machine, struct err *err)
+{
+	struct err trouble = ERR_INIT;
+	int ret;
+
+	ret = err_set(&trouble, EXIT_CODE_DEVICE, ENOTSUP, "this build of vmm has no window");
+	if (ret >= 0 || !machine->config->display.window_is_default) {
+		if (ret < 0)
+			*err = trouble;
+		return ret;
+	}
+	log_debug("there is no window: %s", trouble.text);
+	machine_display_close(machine);
+	return 0;
+}
+
+int machine_display_start(struct machine *machine, struct err *err)
+{
+	const struct display_config *config = &machine->config->display;
+	int ret = 0;
+
+	if (!machine->display)
+		return 0;
+	display_set_name(machine->display, machine->config->name);
+	if (config->vnc)
+		ret = err_set(
+			err, EXIT_CODE_DEVICE, ENOTSUP, "this build of vmm has no VNC server");
+	if (ret >= 0 && config->has_window)
+		ret = start_window(machine, err);
+	return ret;
+}
+
+void machine_display_stop(struct machine *machine)
+{
+	(void)machine;
+}
+
+void machine_display_close(struct machine *machine)
+{
+	input_destroy(machine->input);
+	display_destroy(machine->display);
+	machine->input = NULL;
+	machine->display = NULL;
+}
+
+/*
+ * Who opened a window or a server and has no terminal here expects to type there; on a terminal,
+ * or with nobody at the screen, input stays where it is without one.
+ */
+void machine_display_cmdline(const struct machine *machine, struct cmdline_request *request)
+{
+	const struct display_config *config = &machine->config->display;
+
+	request->screen = machine->display != NULL;
+	request->screen_is_last =
+		request->screen && (config->has_window || config->vnc) && !isatty(STDIN_FILENO);
+}
+
+bool machine_display_has(
+	const struct machine *machine, const struct device_class *class, unsigned *count)
+{
+	static const char *const names[] = {"framebuffer", "virtio-gpu", "virtio-keyboard"};
+
+	if (!strcmp(class->name, "virtio-tablet")) {
+		*count = machine->display && !machine->config->display.has_mouse;
+		return true;
+	}
+	if (!strcmp(class->name, "virtio-mouse")) {
+		*count = machine->display && machine->config->display.has_mouse;
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(class->name, names[i])) {
+			*count = machine->display ? 1 : 0;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,47 @@
+/*
+ * What a person at the window, or at a VNC viewer, asks of the machine. See vm_impl.h; the loop's
+ * thread.
+ */
+#include "vmm/vm_impl.h"
+
+#include <signal.h>
+
+#include "vmm/base/log.h"
+
+static void turn_pause(struct vm *vm)
+{
+	if (!vm_resume(vm))
+		vm_pause(vm);
+}
+
+static void restart(struct vm *vm)
+{
+	/* One that stands still is woken first: it is then stopped as any other. */
+	vm_resume(vm);
+	log_info("reset, as was asked for at the screen");
+	vm_restart(vm);
+}
+
+void vm_handle_display(void *opaque, enum display_request request)
+{
+	struct vm *vm = opaque;
+
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return;
+	switch (request) {
+	case DISPLAY_REQUEST_POWEROFF:
+		vm->last_signal = SIGTERM;
+		vm_press_power_button(vm, "its window was closed");
+		break;
+	case DISPLAY_REQUEST_QUIT:
+		log_info("ended by closing the window again");
+		vm_end(vm, EXIT_CODE_OK);
+		break;
+	case DISPLAY_REQUEST_PAUSE:
+		turn_pause(vm);
+		break;
+	case DISPLAY_REQUEST_RESET:
+		restart(vm);
+		break;
+	}
+}
