@@ -83,6 +83,12 @@ enum input_kind {
 	INPUT_MOTION = 4,   /* a relative one */
 };
 
+/* Of several that are ready the highest. */
+enum {
+	INPUT_RANK_PS2 = 1,
+	INPUT_RANK_VIRTIO = 2,
+};
+
 enum input_event_type {
 	INPUT_EVENT_KEY,   /* code, value 1 or 0 */
 	INPUT_EVENT_POINT, /* x, y from 0 to INPUT_ABS_MAX */
@@ -99,7 +105,7 @@ struct input_event {
 /* The device's memory; stays in place from add to remove. */
 struct input_sink {
 	unsigned kinds; /* mask of enum input_kind */
-	unsigned rank;	/* virtio 2, PS/2 1 */
+	unsigned rank;	/* INPUT_RANK_… */
 	/* Is there a driver that listens? */
 	bool (*is_ready)(void *opaque);
 	/*
