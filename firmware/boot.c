@@ -425,7 +425,8 @@ static int load_and_enter_elf(struct boot *boot, struct gmem *mem, struct plan *
 		ret = place_initrd(boot, plan, UINT32_MAX, err);
 	if (ret < 0)
 		return ret;
-	if (boot->elf.has_pvh)
+	/* What PVH hands over has no place for a screen. */
+	if (boot->elf.has_pvh && !(plan->params.screen && boot->elf.has_linux_entry))
 		return entry_pvh(mem, &plan->params, boot->elf.pvh_entry, entry);
 	return entry_linux64(mem, &plan->params, boot->elf.entry, entry);
 }
@@ -446,7 +447,7 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 {
 	struct e820_map map;
 	struct plan plan = {.low_ram_end = mem->regions[0].size,
-		.params = {.map = &map, .cmdline = machine->cmdline}};
+		.params = {.map = &map, .cmdline = machine->cmdline, .screen = machine->screen}};
 	bool is_bzimage = boot->kind == IMAGE_BZIMAGE;
 	int ret = 0;
 

@@ -44,6 +44,13 @@ struct boot_range {
 	uint64_t size;
 };
 
+/* A linear framebuffer of 32-bit pixels, blue in the lowest byte; below 4 GiB. */
+struct boot_screen {
+	gpa_t base;
+	uint32_t width, height; /* below 65536 */
+	uint32_t stride;	/* bytes from row to row, below 65536 */
+};
+
 /* What the tables tell the kernel about the machine. All pointers are borrowed for the call. */
 struct boot_machine {
 	const char *cmdline; /* whole, see cmdline.h */
@@ -62,6 +69,8 @@ struct boot_machine {
 	/* ACPI reset register; port 0 = there is none. */
 	uint16_t reset_port;
 	uint8_t reset_value;
+
+	const struct boot_screen *screen; /* or NULL */
 
 	/* Reserved in the memory map, e.g. the pages KVM keeps for itself and the APICs. */
 	const struct boot_range *reserved;

@@ -120,6 +120,14 @@ static bool is_pvh_note(void *opaque, uint32_t type, const char *name, uint32_t 
 	return true;
 }
 
+/* Linux leaves notes of that name in its vmlinux, whatever they say. */
+static bool is_linux_note(void *opaque, uint32_t type, const char *name, uint32_t name_size,
+	const uint8_t *desc, uint32_t desc_size)
+{
+	(void)opaque, (void)type, (void)desc, (void)desc_size;
+	return name_size == 6 && !memcmp(name, "Linux", 6);
+}
+
 /* The C library of every Linux program leaves this note; a kernel has none. */
 static bool is_abi_note(void *opaque, uint32_t type, const char *name, uint32_t name_size,
 	const uint8_t *desc, uint32_t desc_size)
@@ -243,8 +251,10 @@ static int read_segments(const struct source *source, bool whole, const Elf64_Eh
 				name);
 		if (phdr.p_type == PT_LOAD && phdr.p_memsz)
 			ret = add_segment(image, &phdr, source, whole, name, err);
-		else if (phdr.p_type == PT_NOTE && whole && !image->has_pvh)
+		else if (phdr.p_type == PT_NOTE && whole && !image->has_pvh) {
 			walk_notes(source, &phdr, is_pvh_note, image);
+			image->has_linux_entry |= walk_notes(source, &phdr, is_linux_note, NULL);
+		}
 		if (ret < 0)
 			return ret;
 	}
@@ -288,6 +298,7 @@ int elf_parse(const struct source *source, bool whole, const char *name, struct 
 		return err_set(err, EXIT_CODE_IMAGE, ENOEXEC,
 			"%s: the entry point 0x%llx is not a physical address inside a segment",
 			name, (unsigned long long)image->entry);
+	image->has_linux_entry &= is_inside_segment(image, image->entry);
 	return 0;
 }
 

@@ -30,6 +30,7 @@ struct elf_image {
 	uint64_t entry; /* physical */
 	bool has_pvh;
 	uint32_t pvh_entry;
+	bool has_linux_entry; /* a Linux kernel: `entry` is that of the 64-bit boot protocol */
 	uint64_t lowest, end; /* [lowest, end) holds all segments */
 	uint64_t file_end;    /* offset behind the last byte that a segment needs */
 	unsigned segment_count;

@@ -76,6 +76,31 @@ static const struct setup_header elf_header = {
 	.version = 0x020c,
 };
 
+/*
+ * As an EFI boot loader would leave it: every Linux with a driver for any framebuffer has one for
+ * this kind (efifb in all kernels of Debian, where vesafb is in some; simplefb, simpledrm).
+ */
+static void describe_screen(struct screen_info *info, const struct boot_screen *screen)
+{
+	*info = (struct screen_info){
+		.orig_video_isVGA = VIDEO_TYPE_EFI,
+		.lfb_base = (__u32)screen->base,
+		.lfb_size = screen->stride * screen->height,
+		.lfb_width = (__u16)screen->width,
+		.lfb_height = (__u16)screen->height,
+		.lfb_linelength = (__u16)screen->stride,
+		.lfb_depth = 32,
+		.blue_size = 8,
+		.green_size = 8,
+		.green_pos = 8,
+		.red_size = 8,
+		.red_pos = 16,
+		.rsvd_size = 8,
+		.rsvd_pos = 24,
+		.pages = 1,
+	};
+}
+
 static int write_boot_params(struct gmem *mem, const struct entry_params *params)
 {
 	struct boot_params bp = {.hdr = params->header ? *params->header : elf_header};
@@ -92,6 +117,8 @@ static int write_boot_params(struct gmem *mem, const struct entry_params *params
 	/* A list in the file would point to anywhere in guest memory. */
 	bp.hdr.setup_data = 0;
 	bp.acpi_rsdp_addr = params->rsdp;
+	if (params->screen)
+		describe_screen(&bp.screen_info, params->screen);
 	bp.e820_entries = (__u8)params->map->count;
 	memcpy(bp.e820_table, params->map->entries, params->map->count * sizeof(bp.e820_table[0]));
 	_Static_assert(sizeof(bp) <= FW_PARAMS_BYTES, "boot_params has its place");

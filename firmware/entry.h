@@ -24,6 +24,7 @@ struct entry_params {
 	gpa_t rsdp;			   /* 0: no ACPI */
 	const struct setup_header *header; /* of a bzImage, or NULL */
 	gpa_t load_address;		   /* of a bzImage's code */
+	const struct boot_screen *screen;  /* or NULL; PVH can't say it */
 };
 
 /*

@@ -2,7 +2,7 @@
  * Every fixed address and interrupt of the machine, in one place.
  *
  *   0x0000_0000  RAM (what stands in the first MiB: firmware/layout.h)
- *   0xC000_0000  hole: no RAM up to 4 GiB
+ *   0xC000_0000  hole: no RAM up to 4 GiB; with a screen, its framebuffer (up to 127 MiB)
  *   0xD000_0000  virtio-mmio registers, one 4 KiB page each
  *   0xFEC0_0000  IOAPIC      0xFEE0_0000  local APICs   (both in KVM)
  *   0xFFFB_C000  four pages for KVM's own use on old Intel processors
@@ -15,6 +15,7 @@
 
 #define LAYOUT_HOLE_START    UINT64_C(0xc0000000)
 #define LAYOUT_HIGH_RAM_BASE UINT64_C(0x100000000)
+#define LAYOUT_FRAMEBUFFER   LAYOUT_HOLE_START
 #define LAYOUT_VIRTIO_BASE   UINT64_C(0xd0000000)
 #define LAYOUT_VIRTIO_END    UINT64_C(0xd0100000)
 #define LAYOUT_IOAPIC_BASE   UINT64_C(0xfec00000)

@@ -42,6 +42,35 @@ static int set_ioeventfd(
 	return kvm_ioeventfd(&machine->kvm, pio, addr, size, value, fd, assign);
 }
 
+/* RAM has the first slots; a device's number is its slot's. */
+static int map_memory(void *opaque, uint64_t addr, void *host, uint64_t size, struct err *err)
+{
+	struct machine *machine = opaque;
+	unsigned slot = machine->mem.region_count;
+	int ret;
+
+	while (slot < KVM_SLOTS_MAX && machine->kvm.slots[slot].used)
+		slot++;
+	if (slot == KVM_SLOTS_MAX)
+		return err_set(err, EXIT_CODE_DEVICE, ENOSPC, "no room for more device memory");
+	ret = kvm_set_memory(&machine->kvm, slot, addr, size, host, KVM_MEMORY_LOG_WRITES, err);
+	return ret < 0 ? ret : (int)slot;
+}
+
+static void unmap_memory(void *opaque, int number)
+{
+	struct machine *machine = opaque;
+
+	kvm_set_memory(&machine->kvm, (unsigned)number, 0, 0, NULL, 0, NULL);
+}
+
+static int take_dirty(void *opaque, int number, uint64_t *bitmap)
+{
+	struct machine *machine = opaque;
+
+	return kvm_take_dirty(&machine->kvm, (unsigned)number, bitmap);
+}
+
 static void pass_request(void *opaque, enum machine_request request, int value)
 {
 	struct machine *machine = opaque;
@@ -52,6 +81,9 @@ static void pass_request(void *opaque, enum machine_request request, int value)
 static const struct platform_ops platform_ops = {
 	.irq_connect = connect_irq,
 	.ioeventfd = set_ioeventfd,
+	.memory_map = map_memory,
+	.memory_unmap = unmap_memory,
+	.memory_take_dirty = take_dirty,
 	.request = pass_request,
 };
 
@@ -236,6 +268,7 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		.input = machine->input,
 		.width = config->display.width,
 		.height = config->display.height,
+		.base = LAYOUT_FRAMEBUFFER,
 		.has_mouse = config->display.has_mouse,
 	};
 	unsigned count;
@@ -349,6 +382,12 @@ static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct 
 		{LAYOUT_LAPIC_BASE, 4096},
 		{LAYOUT_KVM_BASE, LAYOUT_KVM_SIZE},
 	};
+	const struct boot_screen screen = {
+		.base = LAYOUT_FRAMEBUFFER,
+		.width = machine->config->display.width,
+		.height = machine->config->display.height,
+		.stride = machine->config->display.width * DISPLAY_PIXEL_BYTES,
+	};
 	uint32_t apic_ids[CONFIG_CPUS_MAX];
 	struct boot_machine boot_machine = {
 		.cmdline = machine->cmdline,
@@ -365,6 +404,8 @@ static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct 
 		.reserved_count = ARRAY_SIZE(reserved),
 	};
 
+	if (machine_find_device(machine, "framebuffer", 0))
+		boot_machine.screen = &screen;
 	for (unsigned i = 0; i < machine->config->cpus; i++)
 		apic_ids[i] = i;
 	return boot_load(machine->boot, &machine->mem, &boot_machine, entry, err);

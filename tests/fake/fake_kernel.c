@@ -86,11 +86,18 @@ static void append_segments(struct fake_file *file, const struct fake_elf *elf)
 static void append_note(struct fake_file *file, const struct fake_elf *elf)
 {
 	Elf64_Nhdr nhdr = {.n_namesz = 4, .n_descsz = 4, .n_type = XEN_PHYS32_ENTRY};
+	const Elf64_Nhdr linux_nhdr = {.n_namesz = 6, .n_descsz = 1, .n_type = 0x101};
+	size_t linux_bytes = elf->is_linux ? sizeof(linux_nhdr) + 12 : 0;
 
 	*fake_elf_program_header(file, elf->segment_count) = (Elf64_Phdr){.p_type = PT_NOTE,
 		.p_offset = file->size,
-		.p_filesz = sizeof(nhdr) + 8,
+		.p_filesz = linux_bytes + sizeof(nhdr) + 8,
 		.p_align = 4};
+	if (elf->is_linux) {
+		fake_file_append(file, &linux_nhdr, sizeof(linux_nhdr));
+		fake_file_append(file, "Linux\0\0\0", 8);
+		fake_file_zeros(file, 4);
+	}
 	fake_file_append(file, &nhdr, sizeof(nhdr));
 	fake_file_append(file, "Xen", 4);
 	fake_file_append(file, &elf->pvh_entry, 4);

@@ -41,6 +41,7 @@ struct fake_elf {
 	unsigned segment_count;
 	struct fake_segment segments[FAKE_SEGMENTS_MAX];
 	uint32_t pvh_entry; /* 0: no note */
+	bool is_linux;	    /* another note, in front of that one */
 };
 
 /* Appends the file; its headers may then be spoilt through the pointers. */

@@ -181,6 +181,106 @@ unsigned fake_machine_doorbell_count(struct fake_machine *fm)
 	return count;
 }
 
+/* ---- Memory of devices ---- */
+
+enum {
+	PAGE_BYTES = 4096,
+	BITS = 64,
+};
+
+static size_t dirty_words(const struct fake_memory *memory)
+{
+	return (memory->size / PAGE_BYTES + BITS - 1) / BITS;
+}
+
+static int map_memory(void *opaque, uint64_t addr, void *host, uint64_t size, struct err *err)
+{
+	struct fake_machine *fm = opaque;
+	int number = 0;
+
+	ASSERT(!(addr % PAGE_BYTES) && size && !(size % PAGE_BYTES));
+	pthread_mutex_lock(&fm->mutex);
+	while (number < FAKE_MEMORIES_MAX && fm->memories[number].host)
+		number++;
+	if (number < FAKE_MEMORIES_MAX) {
+		struct fake_memory *memory = &fm->memories[number];
+
+		*memory = (struct fake_memory){.host = host, .addr = addr, .size = size};
+		memory->dirty = calloc(dirty_words(memory), sizeof(*memory->dirty));
+		ASSERT(memory->dirty);
+	}
+	pthread_mutex_unlock(&fm->mutex);
+	return number < FAKE_MEMORIES_MAX
+		? number
+		: err_set(err, EXIT_CODE_DEVICE, ENOSPC, "no room for more device memory");
+}
+
+static void unmap_memory(void *opaque, int number)
+{
+	struct fake_machine *fm = opaque;
+
+	pthread_mutex_lock(&fm->mutex);
+	ASSERT(fm->memories[number].host);
+	free(fm->memories[number].dirty);
+	fm->memories[number] = (struct fake_memory){.host = NULL};
+	pthread_mutex_unlock(&fm->mutex);
+}
+
+static int take_dirty(void *opaque, int number, uint64_t *bitmap)
+{
+	struct fake_machine *fm = opaque;
+	struct fake_memory *memory = &fm->memories[number];
+	size_t bytes;
+	bool is_gone;
+
+	pthread_mutex_lock(&fm->mutex);
+	is_gone = fm->memory_is_gone;
+	if (!is_gone) {
+		bytes = dirty_words(memory) * sizeof(*memory->dirty);
+		memcpy(bitmap, memory->dirty, bytes);
+		memset(memory->dirty, 0, bytes);
+	}
+	pthread_mutex_unlock(&fm->mutex);
+	return is_gone ? -ENOTTY : 0;
+}
+
+static struct fake_memory *find_memory(struct fake_machine *fm, uint64_t addr, uint64_t len)
+{
+	for (unsigned i = 0; i < FAKE_MEMORIES_MAX; i++) {
+		struct fake_memory *memory = &fm->memories[i];
+
+		if (memory->host && addr >= memory->addr &&
+			util_range_inside(addr - memory->addr, len, memory->size))
+			return memory;
+	}
+	return NULL;
+}
+
+void fake_machine_poke(struct fake_machine *fm, uint64_t addr, const void *data, uint64_t len)
+{
+	struct fake_memory *memory;
+
+	pthread_mutex_lock(&fm->mutex);
+	memory = find_memory(fm, addr, len);
+	ASSERT(memory && len);
+	memcpy(memory->host + (addr - memory->addr), data, len);
+	for (uint64_t page = (addr - memory->addr) / PAGE_BYTES;
+		page <= (addr - memory->addr + len - 1) / PAGE_BYTES; page++)
+		memory->dirty[page / BITS] |= UINT64_C(1) << page % BITS;
+	pthread_mutex_unlock(&fm->mutex);
+}
+
+unsigned fake_machine_memory_count(struct fake_machine *fm)
+{
+	unsigned count = 0;
+
+	pthread_mutex_lock(&fm->mutex);
+	for (unsigned i = 0; i < FAKE_MEMORIES_MAX; i++)
+		count += fm->memories[i].host != NULL;
+	pthread_mutex_unlock(&fm->mutex);
+	return count;
+}
+
 /* ---- Requests ---- */
 
 static void note_request(void *opaque, enum machine_request request, int value)
@@ -292,6 +392,9 @@ bool fake_machine_wait_irq(struct fake_machine *fm, unsigned gsi, uint64_t count
 static const struct platform_ops platform_ops = {
 	.irq_connect = connect_irq,
 	.ioeventfd = set_ioeventfd,
+	.memory_map = map_memory,
+	.memory_unmap = unmap_memory,
+	.memory_take_dirty = take_dirty,
 	.request = note_request,
 };
 

@@ -34,6 +34,7 @@ enum {
 	FAKE_DOORBELLS_MAX = 64,
 	FAKE_IRQ_FIRST = 16, /* DEVICE_IRQ_ANY gives these in turn, as the real machine does */
 	FAKE_LOOP_TURNS = 8,
+	FAKE_MEMORIES_MAX = 4,
 	FAKE_WAIT_MS = 20000,
 };
 
@@ -56,6 +57,13 @@ struct fake_doorbell {
 	int fd; /* the device's */
 };
 
+/* Memory of a device's own; a bit for each page that was written to. */
+struct fake_memory {
+	uint8_t *host; /* the device's; NULL: none */
+	uint64_t addr, size;
+	uint64_t *dirty;
+};
+
 struct fake_machine {
 	struct platform platform;
 	struct gmem mem;
@@ -73,6 +81,8 @@ struct fake_machine {
 	unsigned wire_count;
 	struct fake_doorbell doorbells[FAKE_DOORBELLS_MAX];
 	uint64_t irq_counts[FAKE_GSIS];
+	struct fake_memory memories[FAKE_MEMORIES_MAX];
+	bool memory_is_gone; /* as while the machine is being reset */
 	unsigned request_count;
 	enum machine_request first_request, last_request;
 	int first_value, last_value;
@@ -93,6 +103,12 @@ uint64_t fake_machine_in(struct fake_machine *fm, uint16_t port, unsigned size);
 void fake_machine_out(struct fake_machine *fm, uint16_t port, unsigned size, uint64_t value);
 uint64_t fake_machine_mmio_read(struct fake_machine *fm, uint64_t addr, unsigned size);
 void fake_machine_mmio_write(struct fake_machine *fm, uint64_t addr, unsigned size, uint64_t value);
+
+/* Writes to memory of a device's own, as the guest does without an exit. All of it must lie there. */
+void fake_machine_poke(struct fake_machine *fm, uint64_t addr, const void *data, uint64_t len);
+
+/* How many devices have such memory now. */
+unsigned fake_machine_memory_count(struct fake_machine *fm);
 
 /* Interrupts since the start: pulses, and rises of the level of all wires on the pin. */
 uint64_t fake_machine_irq_count(struct fake_machine *fm, unsigned gsi);

@@ -69,15 +69,21 @@ static void save_bzimage(enum unpack_format format)
 	fake_file_finish(&file);
 }
 
-static void save_elf(uint32_t pvh_entry)
+static void save_elf_of(uint32_t pvh_entry, bool is_linux)
 {
 	struct fake_elf elf = fake_elf_plain;
 	struct fake_file file = {NULL, 0};
 
 	elf.pvh_entry = pvh_entry;
+	elf.is_linux = is_linux;
 	fake_elf_build(&file, &elf);
 	save(&file, kernel_path);
 	fake_file_finish(&file);
+}
+
+static void save_elf(uint32_t pvh_entry)
+{
+	save_elf_of(pvh_entry, false);
 }
 
 static struct boot *open_boot(bool with_initrd, bool unpack)
@@ -329,6 +335,94 @@ static void boot_enters_elf_by_pvh(void **state)
 	assert_int_equal(load_le64(memory + 48), MIB);
 	assert_int_equal(load_le64(memory + 56), 63 * MIB);
 	assert_int_equal(load_le32(memory + 64), E820_RAM);
+	gmem_finish(&mem);
+	boot_close(boot);
+}
+
+/* ---- The screen ---- */
+
+static const struct boot_screen some_screen = {
+	.base = 0xc0000000, .width = 7680, .height = 4320, .stride = 7680 * 4};
+
+static void load_with_screen(struct boot *boot, struct gmem *mem, struct cpu_entry *entry)
+{
+	struct boot_machine machine = some_machine;
+	struct err err = ERR_INIT;
+
+	machine.screen = &some_screen;
+	if (boot_load(boot, mem, &machine, entry, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static void assert_screen(const struct gmem *mem, const struct cpu_entry *entry)
+{
+	const struct screen_info *info = &params_of(mem, entry)->screen_info;
+
+	assert_int_equal(info->orig_video_isVGA, VIDEO_TYPE_EFI);
+	assert_int_equal(info->lfb_base, 0xc0000000);
+	assert_int_equal(info->lfb_size, 7680 * 4320 * 4);
+	assert_int_equal(info->lfb_width, 7680);
+	assert_int_equal(info->lfb_height, 4320);
+	assert_int_equal(info->lfb_linelength, 7680 * 4);
+	assert_int_equal(info->lfb_depth, 32);
+	assert_int_equal(info->red_pos, 16);
+	assert_int_equal(info->green_pos, 8);
+	assert_int_equal(info->blue_pos, 0);
+	assert_int_equal(info->red_size + info->green_size + info->blue_size, 24);
+	/* As setup code of the kernel does: no text mode. */
+	assert_int_equal(info->orig_video_lines, 0);
+}
+
+static void boot_tells_of_the_screen(void **state)
+{
+	struct cpu_entry entry;
+	struct boot *boot;
+	struct gmem mem;
+
+	(void)state;
+	save_bzimage(formats[0]);
+	for (int unpack = 0; unpack < 2; unpack++) {
+		boot = open_boot(false, unpack);
+		make_memory(&mem, 64 * MIB);
+		load_with_screen(boot, &mem, &entry);
+		assert_screen(&mem, &entry);
+		gmem_finish(&mem);
+		make_memory(&mem, 64 * MIB);
+		load(boot, &mem, &entry);
+		assert_int_equal(params_of(&mem, &entry)->screen_info.orig_video_isVGA, 0);
+		gmem_finish(&mem);
+		boot_close(boot);
+	}
+}
+
+/* A Linux that has both is entered where it can be told; other kernels keep their PVH entry. */
+static void boot_enters_linux_where_screens_are_known(void **state)
+{
+	struct cpu_entry entry;
+	struct boot *boot;
+	struct gmem mem;
+
+	(void)state;
+	save_elf_of((16 << 20) + 0x50, true);
+	boot = open_boot(false, true);
+	make_memory(&mem, 64 * MIB);
+	load_with_screen(boot, &mem, &entry);
+	assert_int_equal(entry.mode, CPU_ENTRY_LONG64);
+	assert_int_equal(entry.rip, fake_elf_plain.entry);
+	assert_screen(&mem, &entry);
+	gmem_finish(&mem);
+	make_memory(&mem, 64 * MIB);
+	load(boot, &mem, &entry);
+	assert_int_equal(entry.mode, CPU_ENTRY_PROT32);
+	gmem_finish(&mem);
+	boot_close(boot);
+
+	save_elf((16 << 20) + 0x50);
+	boot = open_boot(false, true);
+	make_memory(&mem, 64 * MIB);
+	load_with_screen(boot, &mem, &entry);
+	assert_int_equal(entry.mode, CPU_ENTRY_PROT32);
+	assert_int_equal(entry.rip, (16 << 20) + 0x50);
 	gmem_finish(&mem);
 	boot_close(boot);
 }
@@ -709,6 +803,8 @@ int main(void)
 		cmocka_unit_test(boot_enters_32_bit_kernels),
 		cmocka_unit_test(boot_enters_elf_at_its_64_bit_entry),
 		cmocka_unit_test(boot_enters_elf_by_pvh),
+		cmocka_unit_test(boot_tells_of_the_screen),
+		cmocka_unit_test(boot_enters_linux_where_screens_are_known),
 		cmocka_unit_test(boot_takes_packed_elf),
 		cmocka_unit_test(boot_leaves_zero_pages_alone),
 		cmocka_unit_test(boot_places_initrd_beside_the_kernel),

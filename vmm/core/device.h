@@ -60,6 +60,22 @@ struct platform_ops {
 	int (*ioeventfd)(void *opaque, bool pio, uint64_t addr, unsigned size, uint64_t value,
 		int fd, bool assign);
 
+	/*
+	 * Memory of the device's own where no RAM is, at whole pages of 4 KiB: the guest reads and
+	 * writes it without an exit. `host` stays the device's until memory_unmap(). On the loop's
+	 * thread, before the guest runs. Result: a number for the next two, or -errno and a
+	 * sentence.
+	 */
+	int (*memory_map)(void *opaque, uint64_t addr, void *host, uint64_t size, struct err *err);
+	void (*memory_unmap)(void *opaque, int number);
+
+	/*
+	 * The pages that the guest has written to since the last call, a bit for each in the
+	 * order of their addresses; `bitmap` has whole words for all of them. Any thread, one at a
+	 * time. -errno, and nothing in the bitmap, while the machine is being reset.
+	 */
+	int (*memory_take_dirty)(void *opaque, int number, uint64_t *bitmap);
+
 	/* Asks for a state change. Any thread, never blocks; the first of several wins. */
 	void (*request)(void *opaque, enum machine_request request, int value);
 };
@@ -128,6 +144,7 @@ struct device_args {
 	struct display *display; /* NULL: the machine has no screen, as the next two */
 	struct input *input;
 	uint32_t width, height; /* of the screen at first, in pixels */
+	uint64_t base;		/* fixed guest-physical address of a framebuffer */
 	bool has_mouse;		/* a relative pointer is wanted, no tablet */
 };
 

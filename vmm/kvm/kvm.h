@@ -12,7 +12,7 @@
  * kvm_destroy_vm }, kvm_finish. Registering at any time between open and finish.
  *
  * Threads: open, create, destroy and finish on one thread, with no vCPU alive;
- * kvm_set_memory() on that thread; what irqchip.h offers on any thread.
+ * kvm_set_memory() on that thread; kvm_take_dirty() and what irqchip.h offers on any thread.
  * Source: Linux Documentation/virt/kvm/api.rst.
  */
 #pragma once
@@ -128,3 +128,10 @@ void kvm_destroy_vm(struct kvm *kvm);
  */
 int kvm_set_memory(struct kvm *kvm, unsigned slot, uint64_t gpa, uint64_t size, void *host,
 	unsigned flags, struct err *err);
+
+/*
+ * The pages of a slot with KVM_MEMORY_LOG_WRITES that the guest has written to since the last call:
+ * bit n of the 64-bit words of `bitmap` for page n. Any thread, also while the machine is destroyed
+ * and made again: then -errno. No sentence.
+ */
+int kvm_take_dirty(struct kvm *kvm, unsigned slot, uint64_t *bitmap);
