@@ -3,8 +3,8 @@
  * window, and no pixel but in display_copy_image().
  *
  * Which source is on the screen follows from one number for each: the count of drawings at its
- * last one. A source that has to be looked at is found to have drawn only when somebody looks, so
- * before another takes the screen from it that look is taken.
+ * last one that counts (takes_over). A source that has to be looked at is found to have drawn only
+ * when somebody looks, so before another takes the screen from it that look is taken.
  *
  * Threads: one mutex guards the lists, the sources' private parts and the viewers'. It is held
  * from display_begin_frame() to display_end_frame(). Owners and resize() are called on the loop's
@@ -20,6 +20,8 @@
 
 enum {
 	NAME_BYTES = 72,
+	/* Of a picture's height: a text cursor has less, a screen of text or its scrolling more. */
+	TAKE_OVER_PART = 8,
 };
 
 struct display {
@@ -188,6 +190,24 @@ static void choose_source(struct display *display)
 	change_surface(display);
 }
 
+/* May it take the screen, if another has it, with what it has drawn now? */
+static bool takes_over(struct display_source *source, const struct display_rect *rect)
+{
+	const struct display_source *seen = source->display->seen;
+
+	if (!seen || seen == source || !source->ops->poll)
+		return true;
+	source->unseen = source->unseen.height ? around(&source->unseen, rect) : *rect;
+	return source->unseen.height > source->surface.height / TAKE_OVER_PART;
+}
+
+/* What others had drawn until now was too little to be seen. */
+static void forget_unseen(struct display *display)
+{
+	for (struct display_source *s = display->sources; s; s = s->next)
+		s->unseen.height = 0;
+}
+
 /* The source has drawn: it is seen from now on, and so is the damage. */
 static void show_damage(struct display_source *source, const struct display_damage *damage)
 {
@@ -199,7 +219,7 @@ static void show_damage(struct display_source *source, const struct display_dama
 
 		if (!clip(&rect, source->surface.width, source->surface.height))
 			continue;
-		any = true;
+		any |= takes_over(source, &rect);
 		/* For one that is hidden everything will be damaged. */
 		for (struct display_viewer *v = display->viewers; v; v = v->next)
 			if (v->visible && source == display->seen)
@@ -209,6 +229,7 @@ static void show_damage(struct display_source *source, const struct display_dama
 		return;
 	note_change(display);
 	source->drawn = ++display->drawings;
+	forget_unseen(display);
 	choose_source(display);
 	for (struct display_viewer *v = display->viewers; v; v = v->next)
 		wake(v);
@@ -248,6 +269,7 @@ void display_add_source(struct display *display, struct display_source *source)
 	source->display = display;
 	source->surface = (struct display_surface){.pixels = NULL};
 	source->drawn = 0;
+	source->unseen.height = 0;
 	source->cursor = no_cursor;
 	source->cursor_x = source->cursor_y = 0;
 	pthread_mutex_lock(&display->mutex);

@@ -3,7 +3,9 @@
  * virtio-gpu) and of what shows it to people (viewers: a window, VNC). One per machine.
  *
  * The source that drew last is on the screen: a kernel prints to the framebuffer until a
- * graphics driver draws on virtio-gpu, and is seen again when it prints there later.
+ * graphics driver draws on virtio-gpu, and is seen again when it prints there later. But a source
+ * whose memory has to be looked at takes the screen from another only by drawing on some part of
+ * its height, or a text cursor that blinks there would take it twice a second.
  *
  * What has changed (damage) is kept for each viewer apart, as a few rectangles. Some sources tell
  * of it; the memory of a framebuffer has to be looked at (poll), and only as long as somebody sees
@@ -120,6 +122,7 @@ struct display_source {
 	struct display_source *next;
 	struct display_surface surface; /* pixels NULL: none */
 	uint64_t drawn;			/* when it drew last, as a count of drawings */
+	struct display_rect unseen;	/* drawn since another has the screen and drew last */
 	struct display_cursor cursor;
 	int32_t cursor_x, cursor_y;
 };
@@ -142,6 +145,7 @@ void display_lock(struct display_source *source);
 void display_unlock(struct display_source *source);
 
 void display_set_cursor(struct display_source *source, const struct display_cursor *cursor);
+/* Its picture's upper left corner, which may lie outside. */
 void display_move_cursor(struct display_source *source, int32_t x, int32_t y);
 
 /* ---- Viewers ---- */

@@ -365,7 +365,7 @@ static void last_to_draw_is_seen(void **state)
 	assert_ptr_equal(frame->surface.pixels, scene.teller.pixels);
 	assert_true(frame->surface_changed);
 	/* The kernel prints again. */
-	scene.polled.dirty = (struct display_rect){0, 3, WIDTH, 1};
+	scene.polled.dirty = (struct display_rect){0, 3, WIDTH, HEIGHT / 2};
 	frame = look(&scene.watcher);
 	assert_ptr_equal(frame->surface.pixels, scene.polled.pixels);
 	assert_true(frame->surface_changed);
@@ -392,9 +392,40 @@ static void older_drawing_stays_behind(void **state)
 	set_up(&scene);
 	show(&scene.polled, WIDTH, HEIGHT);
 	look(&scene.watcher);
-	scene.polled.dirty = (struct display_rect){0, 3, WIDTH, 1};
+	scene.polled.dirty = (struct display_rect){0, 3, WIDTH, HEIGHT / 2};
 	show(&scene.teller, WIDTH, HEIGHT);
 	assert_ptr_equal(look(&scene.watcher)->surface.pixels, scene.teller.pixels);
+	tear_down(&scene);
+}
+
+/* Is the text seen after rows [y, y + rows) of it were drawn? */
+static bool text_takes_over(struct scene *scene, uint32_t y, uint32_t rows)
+{
+	scene->polled.dirty = (struct display_rect){0, y, WIDTH, rows};
+	return look(&scene->watcher)->surface.pixels == (const uint8_t *)scene->polled.pixels;
+}
+
+static void blinking_cursor_takes_no_screen(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	set_up(&scene);
+	show(&scene.polled, WIDTH, HEIGHT);
+	show(&scene.teller, WIDTH, HEIGHT);
+	for (unsigned i = 0; i < 20; i++)
+		assert_false(text_takes_over(&scene, 10, HEIGHT / 8));
+	/* Somewhere else as well, in the time of one picture of the other: that is more. */
+	display_add_damage(&scene.teller.source, &(struct display_rect){0, 0, 1, 1});
+	assert_false(text_takes_over(&scene, 20, HEIGHT / 8));
+	assert_true(text_takes_over(&scene, 26, 1));
+	/* What has the screen keeps it with anything. */
+	assert_true(text_takes_over(&scene, 0, 1));
+	/* Where there is no other picture the smallest line is enough. */
+	show(&scene.teller, WIDTH, HEIGHT);
+	assert_false(text_takes_over(&scene, 0, 1));
+	display_set_surface(&scene.teller.source, NULL);
+	assert_true(text_takes_over(&scene, 0, 1));
 	tear_down(&scene);
 }
 
@@ -609,6 +640,7 @@ int main(void)
 		cmocka_unit_test(name_and_state_wake),
 		cmocka_unit_test(last_to_draw_is_seen),
 		cmocka_unit_test(older_drawing_stays_behind),
+		cmocka_unit_test(blinking_cursor_takes_no_screen),
 		cmocka_unit_test(cursor_belongs_to_its_source),
 		cmocka_unit_test(polling_follows_changes),
 		cmocka_unit_test(requests_come_on_the_loop),
