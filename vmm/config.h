@@ -162,6 +162,9 @@ void config_finish(struct vm_config *config);
 extern const struct opt config_display_keys[];
 int config_parse_display(void *target, const struct opt *opt, const char *text, struct err *err);
 int config_parse_pointer(void *target, const struct opt *opt, const char *text, struct err *err);
+
+/* WIDTHxHEIGHT within the limits of display.h. */
+int config_read_screen_size(const char *text, unsigned *width, unsigned *height, struct err *err);
 void config_check_display(struct vm_config *config);
 void config_choose_window(struct vm_config *config, bool is_on_desktop);
 void config_finish_display(struct vm_config *config);

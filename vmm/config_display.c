@@ -88,23 +88,30 @@ static bool read_number(const char **text, unsigned *value)
 	return true;
 }
 
+int config_read_screen_size(const char *text, unsigned *width, unsigned *height, struct err *err)
+{
+	const char *p = text;
+
+	if (!read_number(&p, width) || *p++ != 'x' || !read_number(&p, height) || *p)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"size '%.60s' is not WIDTHxHEIGHT, like 1280x800", text);
+	if (*width < DISPLAY_WIDTH_MIN || *width > DISPLAY_WIDTH_MAX ||
+		*height < DISPLAY_HEIGHT_MIN || *height > DISPLAY_HEIGHT_MAX)
+		return err_set(err, EXIT_CODE_USAGE, ERANGE,
+			"%ux%u pixels can't be had; a screen has from %dx%d to %dx%d", *width,
+			*height, DISPLAY_WIDTH_MIN, DISPLAY_HEIGHT_MIN, DISPLAY_WIDTH_MAX,
+			DISPLAY_HEIGHT_MAX);
+	return 0;
+}
+
 static int parse_size(void *target, const struct opt *opt, const char *text, struct err *err)
 {
 	struct display_words *words = target;
-	const char *p = text;
+	struct err why = ERR_INIT;
+	int ret = config_read_screen_size(text, &words->width, &words->height, &why);
 
 	(void)opt;
-	if (!read_number(&p, &words->width) || *p++ != 'x' || !read_number(&p, &words->height) ||
-		*p)
-		return err_set(err, EXIT_CODE_USAGE, EINVAL,
-			"--display: size '%.60s' is not WIDTHxHEIGHT, like 1280x800", text);
-	if (words->width < DISPLAY_WIDTH_MIN || words->width > DISPLAY_WIDTH_MAX ||
-		words->height < DISPLAY_HEIGHT_MIN || words->height > DISPLAY_HEIGHT_MAX)
-		return err_set(err, EXIT_CODE_USAGE, ERANGE,
-			"--display: %ux%u pixels can't be had; a screen has from %dx%d to %dx%d",
-			words->width, words->height, DISPLAY_WIDTH_MIN, DISPLAY_HEIGHT_MIN,
-			DISPLAY_WIDTH_MAX, DISPLAY_HEIGHT_MAX);
-	return 0;
+	return ret < 0 ? err_set(err, why.kind, -ret, "--display: %s", why.text) : 0;
 }
 
 /* An item that begins with a digit is no key: it can only be the size. */

@@ -155,6 +155,16 @@ int run_link(int argc, char *const *argv, struct err *err)
 	return pass_on("link", &words, err);
 }
 
+int run_resize(int argc, char *const *argv, struct err *err)
+{
+	struct running_words words;
+
+	if (running_parse("resize", NULL, argc, argv, NULL, &words, 2, 2, "a NAME and WIDTHxHEIGHT",
+		    err) < 0)
+		return (int)err->kind;
+	return pass_on("resize", &words, err);
+}
+
 /* The guest's own numbers come with the second answer: the first question makes it count. */
 static int show_balloon(const char *name, struct err *err)
 {

@@ -15,6 +15,7 @@ int run_status(int argc, char *const *argv, struct err *err);
 int run_stop(int argc, char *const *argv, struct err *err);
 int run_kill(int argc, char *const *argv, struct err *err);
 int run_link(int argc, char *const *argv, struct err *err);
+int run_resize(int argc, char *const *argv, struct err *err);
 int run_balloon(int argc, char *const *argv, struct err *err);
 int run_pause(int argc, char *const *argv, struct err *err);
 int run_console(int argc, char *const *argv, struct err *err);

@@ -50,6 +50,10 @@
 		"takes memory back where it would else run out. Without a SIZE prints lines "      \
 		"KEY=VALUE in bytes: what is wanted, what the guest has now, what was given "      \
 		"back, and the guest's own statistics.")                                           \
+	VERB(resize, "NAME WIDTHxHEIGHT", "machine", "ask for another size of a guest's screen",   \
+		"Tells the guest that its monitor is another one, as a window does whose size is " \
+		"changed. A graphical session on virtio-gpu that looks for that follows in its "   \
+		"own time; the text console keeps the size it was started with.")                  \
 	VERB(pause, "NAME", "machine", "let a machine stand still",                                \
 		"All its processors stop until vmm resume. Its memory stays, its disks and "       \
 		"connections stay open. Its clocks go on: after the pause the guest's time is "    \

@@ -45,3 +45,17 @@ void vm_handle_display(void *opaque, enum display_request request)
 		break;
 	}
 }
+
+void vm_command_resize(struct control_call *call, void *opaque)
+{
+	const struct vm *vm = opaque;
+	struct err err = ERR_INIT;
+	unsigned width, height;
+
+	if (!vm->machine.display)
+		control_fail(call, "the machine has no screen");
+	else if (config_read_screen_size(call->words[0], &width, &height, &err) < 0)
+		control_fail(call, "%s", err.text);
+	else
+		display_request_size(vm->machine.display, width, height);
+}

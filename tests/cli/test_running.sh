@@ -48,6 +48,8 @@ gives 2 'link needs NAME [NIC] up|down' link web
 gives 6 "no machine 'web' is running" link web down
 gives 2 "no use for the word 'a b'" link web 'a b'
 gives 2 '--timeout' stop web --timeout soon
+gives 2 'resize needs a NAME and WIDTHxHEIGHT' resize web
+gives 6 "no machine 'web' is running" resize web 800x600
 
 # shows PATTERN ARGUMENT...: on stdout.
 shows() {
