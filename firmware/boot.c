@@ -49,6 +49,7 @@ struct boot {
 	enum image_kind kind;
 	enum unpack_format packing; /* of an IMAGE_PACKED_ELF */
 	bool unpack_here;	    /* a bzImage's payload */
+	const char *kernel_way;	    /* how it last came into memory */
 	struct bzimage bzimage;	    /* IMAGE_BZIMAGE */
 	struct elf_image elf;	    /* IMAGE_ELF; of packed kernels, since the last load */
 };
@@ -186,6 +187,11 @@ void boot_close(struct boot *boot)
 	free(boot->kernel_path);
 	free(boot->initrd_path);
 	free(boot);
+}
+
+const char *boot_kernel_way(const struct boot *boot)
+{
+	return boot->kernel_way;
 }
 
 void boot_describe(const struct boot *boot, char *buf, size_t size)
@@ -336,6 +342,7 @@ static int load_payload(struct boot *boot, struct gmem *mem, struct plan *plan, 
 		.opaque = plan,
 	};
 
+	boot->kernel_way = "unpacked";
 	return packed_kernel_load(&packed, mem, &boot->elf, err);
 }
 
@@ -354,6 +361,7 @@ static int load_bzimage(struct boot *boot, struct gmem *mem, struct plan *plan,
 		log_info("the kernel %s has an unusual payload: it unpacks itself",
 			boot->kernel_path);
 	}
+	boot->kernel_way = "copied, unpacks itself";
 	if (read_into(mem, bz->load_address, &boot->kernel, bz->code_offset, bz->code_size) < 0)
 		return file_changed("kernel", boot->kernel_path, err);
 	if (bz->has_entry64)
@@ -398,6 +406,7 @@ static int load_packed_elf(struct boot *boot, struct gmem *mem, struct plan *pla
 	};
 	int ret = packed_kernel_load(&packed, mem, &boot->elf, err);
 
+	boot->kernel_way = "unpacked";
 	if (ret == PACKED_KERNEL_UNSUITABLE)
 		return err_set(err, EXIT_CODE_IMAGE, ENOEXEC,
 			"the kernel %s unpacks to an ELF file that can't be started",
@@ -409,6 +418,7 @@ static int load_elf(struct boot *boot, struct gmem *mem, struct plan *plan, stru
 {
 	int ret = check_fits(boot, plan, boot->elf.lowest, boot->elf.end, err);
 
+	boot->kernel_way = "copied";
 	if (ret == 0 && elf_load(&boot->elf, &boot->kernel, mem) < 0)
 		ret = file_changed("kernel", boot->kernel_path, err);
 	return ret;

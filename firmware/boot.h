@@ -87,6 +87,9 @@ void boot_close(struct boot *boot);
 int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *machine,
 	struct cpu_entry *entry, struct err *err);
 
+/* How the kernel last came into memory, a word or a few: "copied", "unpacked"; NULL before. */
+const char *boot_kernel_way(const struct boot *boot);
+
 /*
  * One phrase for people: "Linux 6.1.0-49-cloud-amd64 (bzImage, LZ4 unpacked here,
  * 64-bit entry)". Always terminated, cut when it does not fit. The text comes from the file:

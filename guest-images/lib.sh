@@ -127,14 +127,19 @@ as_root_owner() {
 	fi
 }
 
-# install_shared FOLDER: the programs that every guest gets. exit-vm needs no C library.
+# build_port_program NAME FOLDER: one of shared/*.c, which need no C library.
+build_port_program() {
+	${CC:-cc} -Os -Wall -Wextra -static -nostdlib -ffreestanding -fno-stack-protector \
+		-fno-pie -no-pie -fcf-protection=none -fno-asynchronous-unwind-tables \
+		-Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,noseparate-code -s \
+		-o "$2/$1" "$top/guest-images/shared/$1.c"
+}
+
+# install_shared FOLDER: the programs that every guest gets.
 install_shared() {
 	mkdir -p "$1" &&
 		install -m 755 "$top/guest-images/shared/kernel-arg" "$1/" &&
-		${CC:-cc} -Os -Wall -Wextra -static -nostdlib -ffreestanding -fno-stack-protector \
-			-fno-pie -no-pie -fcf-protection=none -fno-asynchronous-unwind-tables \
-			-Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,noseparate-code -s \
-			-o "$1/exit-vm" "$top/guest-images/shared/exit-vm.c"
+		build_port_program exit-vm "$1" && build_port_program mark-vm "$1"
 }
 
 # Prints one hash over the words on stdin and over the named files and folders (relative to $top).

@@ -90,6 +90,12 @@ struct display_config {
 	unsigned count;
 };
 
+enum boot_timer_format {
+	BOOT_TIMER_OFF,
+	BOOT_TIMER_TEXT,
+	BOOT_TIMER_JSON
+};
+
 struct vm_config {
 	const char *name;   /* while it runs: the one that others find it under */
 	bool has_name;	    /* --name was given; else another may be chosen (see vm.h) */
@@ -124,6 +130,8 @@ struct vm_config {
 	bool no_reboot;
 	unsigned timeout_ms; /* 0: none */
 	unsigned grace_ms;   /* from the power button to the end by force */
+	enum boot_timer_format boot_timer;
+	uint64_t main_ns; /* when main() began (util_now_ns()), for the boot timer */
 	bool quiet;
 	bool verbose;
 	bool show_help; /* --help or --version was given: nothing else was checked */
@@ -172,6 +180,9 @@ void config_finish_display(struct vm_config *config);
 /* The keys of --vsock, and what reads it. */
 extern const struct opt config_vsock_keys[];
 int config_parse_vsock(void *target, const struct opt *opt, const char *text, struct err *err);
+
+/* --boot-timer */
+int config_parse_boot_timer(void *target, const struct opt *opt, const char *text, struct err *err);
 
 /* What config_parse() checks of --balloon together with other options. */
 int config_check_balloon(const struct vm_config *config, struct err *err);

@@ -1,5 +1,5 @@
 /*
- * See config.h: the options of the small virtio devices.
+ * See config.h: the options of the small virtio devices, and of the boot timer.
  */
 #include "vmm/config.h"
 
@@ -56,5 +56,17 @@ int config_check_balloon(const struct vm_config *config, struct err *err)
 	if (config->balloon_keep_bytes > config->memory_bytes)
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"--balloon: the guest can't keep more than all of its --memory");
+	return 0;
+}
+
+int config_parse_boot_timer(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	struct vm_config *config = target;
+
+	(void)opt;
+	if (strcmp(text, "text") != 0 && strcmp(text, "json") != 0)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--boot-timer: '%.60s' is neither text nor json", text);
+	config->boot_timer = *text == 't' ? BOOT_TIMER_TEXT : BOOT_TIMER_JSON;
 	return 0;
 }

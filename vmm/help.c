@@ -69,7 +69,8 @@ static void print_option(FILE *out, const struct opt *opt)
 	if (opt->alias)
 		len += (size_t)snprintf(label + len, sizeof(label) - len, ", --%s", opt->alias);
 	if (opt->value)
-		snprintf(label + len, sizeof(label) - len, " %s", opt->value);
+		snprintf(label + len, sizeof(label) - len, opt->implied ? "[=%s]" : " %s",
+			opt->value);
 	print_row(out, label, opt->help, 2);
 	for (const struct opt *key = opt->keys; key && key->name; key++) {
 		snprintf(label, sizeof(label), "%s%s%s", key->name, key->value ? "=" : "",

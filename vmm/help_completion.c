@@ -129,7 +129,7 @@ static void put_bash(FILE *out)
 	put_bash_verbs(out);
 	fputs("\t\tesac\n\tfi\n\tcase $prev in\n", out);
 	for (const struct opt *opt = config_options; opt->name; opt++)
-		if (opt->value)
+		if (opt->value && !opt->implied)
 			put_bash_branch(out, opt);
 	fputs("\tesac\n\tlocal first=''\n\t((COMP_CWORD > 1)) || first=$verbs\n\t_vmm_words '",
 		out);
@@ -156,7 +156,7 @@ static void put_zsh_value(FILE *out, const struct opt *opt)
 {
 	if (!opt->value)
 		return;
-	fputc(':', out);
+	fputs(opt->implied ? "::" : ":", out);
 	put_zsh_text(out, opt->value);
 	fputc(':', out);
 	if (takes_file(opt)) {
@@ -178,7 +178,11 @@ static void put_zsh_spec(FILE *out, const struct opt *opt, const char *dashes, c
 		put_names(out, opt, " ");
 		fputc(')', out);
 	}
-	fprintf(out, "%s%s%s[", dashes, name, !opt->value ? "" : dashes[1] ? "=" : "+");
+	fprintf(out, "%s%s%s[", dashes, name,
+		opt->implied	      ? "=-"
+			: !opt->value ? ""
+			: dashes[1]   ? "="
+				      : "+");
 	put_zsh_text(out, opt->help);
 	fputc(']', out);
 	put_zsh_value(out, opt);

@@ -82,7 +82,9 @@ static void put_options(FILE *out)
 		fprintf(out, " Fl -%s", opt->name);
 		if (opt->alias)
 			fprintf(out, " , Fl -%s", opt->alias);
-		if (opt->value)
+		if (opt->implied)
+			fprintf(out, " Ns Op = Ns Ar %s", opt->value);
+		else if (opt->value)
 			fprintf(out, " Ar %s", opt->value);
 		fputc('\n', out);
 		put_text(out, opt->help);

@@ -106,6 +106,11 @@ static void init_platform(struct machine *machine)
 	};
 }
 
+static void note_step(struct machine *machine, enum boot_step step)
+{
+	boot_timer_note(machine->hooks.boot_timer, step);
+}
+
 /* ---- Files ---- */
 
 static int open_files(struct machine *machine, struct err *err)
@@ -119,6 +124,7 @@ static int open_files(struct machine *machine, struct err *err)
 	};
 	int ret = boot_open(&machine->boot, &boot_config, err);
 
+	note_step(machine, BOOT_STEP_KERNEL_FOUND);
 	for (unsigned i = 0; ret >= 0 && i < config->disk_count; i++) {
 		const struct disk_config *disk = &config->disks[i];
 		struct blk_config blk_config = {
@@ -225,7 +231,9 @@ static int open_kvm(struct machine *machine, struct err *err)
 	if (ret < 0)
 		return ret;
 	machine->kvm_is_open = true;
+	note_step(machine, BOOT_STEP_KVM);
 	ret = kvm_create_vm(&machine->kvm, err);
+	note_step(machine, BOOT_STEP_VM);
 	if (ret >= 0)
 		ret = gmem_init(&machine->mem, &mem_config, err);
 	for (unsigned i = 0; ret >= 0 && i < machine->mem.region_count; i++) {
@@ -234,6 +242,7 @@ static int open_kvm(struct machine *machine, struct err *err)
 		ret = kvm_set_memory(
 			&machine->kvm, i, region->base, region->size, region->host, 0, err);
 	}
+	note_step(machine, BOOT_STEP_MEMORY);
 	return ret;
 }
 
@@ -270,6 +279,7 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		.height = config->display.height,
 		.base = LAYOUT_FRAMEBUFFER,
 		.has_mouse = config->display.has_mouse,
+		.boot_timer = machine->hooks.boot_timer,
 	};
 	unsigned count;
 	int ret = 0;
@@ -283,6 +293,8 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		}
 		return ret;
 	}
+	if (!strcmp(class->name, "boot-mark"))
+		return args.boot_timer ? add_device(machine, class, &args, err) : 0;
 	if (!strcmp(class->name, "virtio-rng"))
 		return config->no_rng ? 0 : add_device(machine, class, &args, err);
 	if (!strcmp(class->name, "virtio-net")) {
@@ -316,6 +328,7 @@ static int add_devices(struct machine *machine, struct err *err)
 		ret = add_class(machine, device_classes[i], err);
 	bus_freeze(&machine->pio);
 	bus_freeze(&machine->mmio);
+	note_step(machine, BOOT_STEP_DEVICES);
 	return ret;
 }
 
@@ -341,6 +354,7 @@ int machine_init(struct machine *machine, const struct vm_config *config,
 		return ret;
 	init_platform(machine);
 	ret = open_files(machine, err);
+	note_step(machine, BOOT_STEP_FILES);
 	if (ret >= 0)
 		ret = build_cmdline(machine, err);
 	if (ret >= 0)
@@ -419,10 +433,14 @@ int machine_start(struct machine *machine, struct err *err)
 		.mem = &machine->mem,
 		.event = machine->hooks.vcpu_event,
 		.opaque = machine->hooks.opaque,
+		.boot_timer = machine->hooks.boot_timer,
 	};
 	struct cpu_entry entry;
 	int ret = load_kernel(machine, &entry, err);
 
+	note_step(machine, BOOT_STEP_KERNEL_LOADED);
+	if (machine->hooks.boot_timer)
+		machine->hooks.boot_timer->kernel_source = boot_kernel_way(machine->boot);
 	for (unsigned i = 0; ret >= 0 && i < machine->config->cpus; i++) {
 		ret = vcpu_create(
 			&machine->vcpus[i], &machine->kvm, i, machine->config->cpus, &env, err);
@@ -431,6 +449,7 @@ int machine_start(struct machine *machine, struct err *err)
 	}
 	if (ret >= 0)
 		ret = vcpu_set_entry(machine->vcpus[0], &entry, err);
+	note_step(machine, BOOT_STEP_VCPUS);
 	for (unsigned i = 0; ret >= 0 && i < machine->vcpu_count; i++)
 		ret = vcpu_start(machine->vcpus[i], err);
 	if (ret < 0)

@@ -20,6 +20,7 @@
 #include "firmware/boot.h"
 #include "vmm/base/err.h"
 #include "vmm/config.h"
+#include "vmm/core/boot_timer.h"
 #include "vmm/core/device.h"
 #include "vmm/core/gmem.h"
 #include "vmm/core/loop.h"
@@ -31,6 +32,7 @@ struct machine_hooks {
 	void (*request)(void *opaque, enum machine_request request, int value);
 	void (*vcpu_event)(void *opaque, struct vcpu *vcpu, enum vcpu_event event);
 	void *opaque;
+	struct boot_timer *boot_timer; /* or NULL */
 };
 
 enum {

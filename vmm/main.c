@@ -160,6 +160,7 @@ static int run_machine(struct vm_config *config, struct err *err)
 
 static int run_options(int argc, char *const *argv, struct err *err)
 {
+	uint64_t main_ns = util_now_ns();
 	struct vm_config config;
 	int status = EXIT_CODE_OK;
 
@@ -169,8 +170,10 @@ static int run_options(int argc, char *const *argv, struct err *err)
 		help_print_all(stdout);
 	else if (config.show_version)
 		help_print_version(stdout);
-	else
+	else {
+		config.main_ns = main_ns;
 		status = run_machine(&config, err);
+	}
 	config_finish(&config);
 	return status;
 }

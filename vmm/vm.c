@@ -61,6 +61,7 @@ void vm_end(struct vm *vm, int exit_code)
 	if (vm->state == VM_ENDED)
 		return;
 	set_state(vm, VM_ENDED);
+	boot_timer_note(vm->machine.hooks.boot_timer, BOOT_STEP_ENDED);
 	vm->exit_code = exit_code;
 	loop_stop(vm->machine.loop, 0);
 }
@@ -125,6 +126,7 @@ static void on_console_output(void *opaque, const void *data, size_t len)
 	struct watched_console *console = opaque;
 	struct vm *vm = console->vm;
 
+	boot_timer_note(vm->machine.hooks.boot_timer, BOOT_STEP_CONSOLE);
 	pthread_mutex_lock(&vm->mutex);
 	panic_watch_feed(&console->panic, data, len);
 	pthread_mutex_unlock(&vm->mutex);
@@ -446,13 +448,16 @@ int vm_run(struct vm_config *config, struct err *err)
 		.err = err,
 		.mutex = PTHREAD_MUTEX_INITIALIZER,
 	};
-	const struct machine_hooks hooks = {on_request, on_vcpu_event, &vm};
+	const struct machine_hooks hooks = {on_request, on_vcpu_event, &vm,
+		config->boot_timer == BOOT_TIMER_OFF ? NULL : &vm.boot_timer};
 	int ret;
 
 	vm.event_task = (struct loop_task){.fn = handle_event, .opaque = &vm};
 	vm.timeout = (struct loop_timer){.fn = handle_timeout, .opaque = &vm};
 	vm.grace = (struct loop_timer){.fn = handle_grace, .opaque = &vm};
 	vm.panic_grace = (struct loop_timer){.fn = handle_panic_grace, .opaque = &vm};
+	if (hooks.boot_timer)
+		boot_timer_init(&vm.boot_timer, config->main_ns);
 	/* Before any thread is made: all inherit the mask. */
 	ret = signals_open(err);
 	vm.signal_watch =
@@ -475,5 +480,9 @@ int vm_run(struct vm_config *config, struct err *err)
 		runtime_name_release(&vm.claim);
 	if (vm.signal_watch.fd >= 0)
 		close(vm.signal_watch.fd);
+	if (hooks.boot_timer && ret >= 0) {
+		boot_timer_note(&vm.boot_timer, BOOT_STEP_CLOSED);
+		boot_timer_print(&vm.boot_timer, config->boot_timer == BOOT_TIMER_JSON, stderr);
+	}
 	return ret < 0 ? (int)err->kind : ret;
 }

@@ -64,6 +64,7 @@ struct vm {
 	bool is_claimed;
 	struct control *control; /* NULL: nobody can ask it anything */
 	uint64_t started_ns;
+	struct boot_timer boot_timer; /* with --boot-timer */
 };
 
 /* The loop's thread, all of them. */

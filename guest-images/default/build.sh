@@ -26,6 +26,7 @@ build_initrd() {
 	mkdir -p "$tree/bin" "$tree/etc" "$tree/dev" "$tree/proc" "$tree/sys" "$tree/root" &&
 		cp "$(command -v busybox)" "$tree/bin/busybox" &&
 		cp "$here/initramfs/init" "$tree/init" &&
+		build_port_program mark-vm "$tree/bin" &&
 		cp -r "$kernel/lib" "$tree/lib" &&
 		list_early_modules > "$tree/etc/early-modules" &&
 		settle_tree "$tree" &&
@@ -75,6 +76,7 @@ publish() {
 # newer one at every call would cost more than all the rest. `make clean` lets go of it.
 build_kernel_part() {
 	key=$(echo "$1" "$busybox_version" | hash_inputs guest-images/default/initramfs \
+		guest-images/shared/mark-vm.c \
 		guest-images/default/build.sh guest-images/kernel.sh)
 	up_to_date "$dest/.stamp-$2" "$key" "$dest/vmlinuz-$2" "$dest/initrd-$2.img" && return
 	fetch_kernel "$1"

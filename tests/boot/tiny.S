@@ -28,6 +28,19 @@ start:
 	out	%al, $0xf4
 1:	hlt
 	jmp	1b
+#elif defined(ACTION_MARK)
+	/* Marks 1 and VALUE for the boot timer, a byte on the serial port, status 0. */
+	mov	$1, %al
+	out	%al, $0xe8
+	mov	$0x3f8, %dx
+	mov	$'M', %al
+	out	%al, %dx
+	mov	$VALUE, %al
+	out	%al, $0xe8
+	xor	%eax, %eax
+	out	%al, $0xf4
+1:	hlt
+	jmp	1b
 #elif defined(ACTION_CRASH)
 	/*
 	 * A triple fault: an invalid instruction, and no handler for that or what follows. The

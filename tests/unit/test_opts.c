@@ -57,6 +57,7 @@ static const struct opt table[] = {
 		.value = "SIZE"},
 	{.name = "time", .type = OPT_SECONDS, FIELD(ms), .min = 1, .max = 10000, .value = "S"},
 	{.name = "many", .type = OPT_CUSTOM, .parse = parse_custom, .repeats = true, .value = "X"},
+	{.name = "alone", .type = OPT_TEXT, FIELD(text), .value = "TEXT", .implied = "nothing"},
 	OPT_END,
 };
 
@@ -117,6 +118,13 @@ static void test_forms_of_the_same(void **state)
 	assert_string_equal(t.text, "--nothing-of-ours");
 	assert_int_equal(parse("--text=--flag", &t, &used, &err), 0);
 	assert_string_equal(t.text, "--flag");
+	assert_int_equal(parse("--alone --flag", &t, &used, &err), 0);
+	assert_string_equal(t.text, "nothing");
+	assert_int_equal(parse("--alone word", &t, &used, &err), 0);
+	assert_int_equal(used, 1);
+	assert_int_equal(parse("--alone=word", &t, &used, &err), 0);
+	assert_string_equal(t.text, "word");
+	assert_int_equal(parse("--alone=", &t, &used, &err), -EINVAL);
 	assert_int_equal(parse("--maybe=", &t, &used, &err), 0);
 	assert_string_equal(t.text, "");
 }

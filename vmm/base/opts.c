@@ -358,6 +358,8 @@ static int parse_long(struct parser *parser, int argc, char *const *argv, int *a
 	snprintf(label, sizeof(label), "--%.*s", (int)len, name);
 	if (opt->type == OPT_FLAG && text)
 		return err_set(parser->err, EXIT_CODE_USAGE, EINVAL, "%s takes no value", label);
+	if (!text)
+		text = opt->implied;
 	if (opt->type != OPT_FLAG && !text) {
 		ret = next_word(parser, opt, label, argc, argv, *at, &text);
 		if (ret < 0)

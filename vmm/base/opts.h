@@ -33,6 +33,7 @@ struct opt {
 	size_t offset;		/* of the field in the target struct */
 	uint64_t min, max;	/* NUMBER, SIZE: the value; SECONDS: milliseconds */
 	uint64_t step;		/* SIZE; 0 = 1 */
+	const char *implied;	/* the value when it stands alone; another only behind = */
 	const char *value;	/* what it takes, for people: "SIZE"; NULL for a flag */
 	const char *choices;	/* for completions: "file", or the words it can be; or NULL */
 	const struct opt *keys; /* CUSTOM: the table of the keys inside the value, or NULL */

@@ -34,6 +34,7 @@ struct vsock_host;
 struct net;
 struct display;
 struct input;
+struct boot_timer;
 
 /* ---- What a device asks of the machine ---- */
 
@@ -143,9 +144,10 @@ struct device_args {
 	unsigned port_count;
 	struct display *display; /* NULL: the machine has no screen, as the next two */
 	struct input *input;
-	uint32_t width, height; /* of the screen at first, in pixels */
-	uint64_t base;		/* fixed guest-physical address of a framebuffer */
-	bool has_mouse;		/* a relative pointer is wanted, no tablet */
+	uint32_t width, height;	       /* of the screen at first, in pixels */
+	uint64_t base;		       /* fixed guest-physical address of a framebuffer */
+	bool has_mouse;		       /* a relative pointer is wanted, no tablet */
+	struct boot_timer *boot_timer; /* of the mark port */
 };
 
 struct device_class {

@@ -275,6 +275,10 @@ static void excuse_gap(struct vcpu *vcpu)
 static void run_guest(struct vcpu *vcpu)
 {
 	if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+		if (__builtin_expect(vcpu->env.boot_timer != NULL, 0)) {
+			boot_timer_note(vcpu->env.boot_timer, BOOT_STEP_EXIT);
+			vcpu->env.boot_timer = NULL;
+		}
 		keep_registers(vcpu);
 		handle_exit(vcpu);
 		return;
@@ -332,6 +336,7 @@ static void *vcpu_thread(void *opaque)
 	unsigned wants;
 
 	kick_attach(vcpu->run);
+	boot_timer_note(vcpu->env.boot_timer, BOOT_STEP_RUN);
 	for (;;) {
 		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
 		/* The handler runs on this thread: the compiler alone must keep the order. */

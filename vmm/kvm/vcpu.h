@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "vmm/base/err.h"
+#include "vmm/core/boot_timer.h"
 #include "vmm/core/bus.h"
 #include "vmm/core/cpu_entry.h"
 #include "vmm/core/gmem.h"
@@ -51,6 +52,7 @@ struct vcpu_env {
 	 */
 	void (*event)(void *opaque, struct vcpu *vcpu, enum vcpu_event event);
 	void *opaque;
+	struct boot_timer *boot_timer; /* or NULL */
 };
 
 /*
