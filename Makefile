@@ -34,7 +34,8 @@ COMPILE = $(CC) -O2 $(CFLAGS) $(CPPFLAGS) -std=gnu17 -D_GNU_SOURCE -I. $(WARNING
 	-fPIE -fstack-protector-strong -fstack-clash-protection $(FORTIFY) $(SAN_CC)
 LINK    = $(CC) $(LDFLAGS) -pthread -pie -Wl,-z,relro -Wl,-z,now -Wl,--as-needed $(SAN_LD)
 LIBS    := -lz -llz4 -lzstd
-HEADERS := zlib.h lz4.h lz4frame.h zstd.h slirp/libslirp.h SDL2/SDL.h linux/kvm.h
+HEADERS := zlib.h lz4.h lz4frame.h zstd.h slirp/libslirp.h SDL2/SDL.h rfb/rfb.h \
+	linux/kvm.h
 
 # ---- What there is ----
 

@@ -75,6 +75,3 @@ struct display_vnc_stats {
 
 /* Any thread. */
 struct display_vnc_stats display_vnc_stats(const struct display_vnc *vnc);
-
-/* The port that it listens on, 0: a UNIX socket. */
-uint16_t display_vnc_port(const struct display_vnc *vnc);
