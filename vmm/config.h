@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "devices/backend/display_vnc.h"
 #include "devices/backend/net.h"
 #include "vmm/base/err.h"
 #include "vmm/base/opts.h"
@@ -77,12 +78,13 @@ struct vsock_config {
 };
 
 struct display_config {
-	bool has_screen;		  /* there is one, whether somebody looks or not */
-	bool has_window;		  /* of this desktop */
-	bool window_is_default;		  /* nobody asked for it: if it can't be had, so be it */
-	bool smooth, full_screen;	  /* of the window */
-	unsigned width, height;		  /* of the screen, in pixels */
-	const char *vnc;		  /* unix:PATH or [ADDRESS:]PORT; NULL: none */
+	bool has_screen;	  /* there is one, whether somebody looks or not */
+	bool has_window;	  /* of this desktop */
+	bool window_is_default;	  /* nobody asked for it: if it can't be had, so be it */
+	bool smooth, full_screen; /* of the window */
+	unsigned width, height;	  /* of the screen, in pixels */
+	const char *vnc;	  /* unix:PATH or [ADDRESS:]PORT; NULL: none */
+	struct display_vnc_address vnc_address;
 	const char *password_file;	  /* of vnc, or NULL */
 	bool has_mouse;			  /* a relative pointer, in place of the tablet */
 	bool is_none, may_open;		  /* private to config_display.c, as is what follows */

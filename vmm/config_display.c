@@ -183,6 +183,30 @@ static int check_words(struct display_words *words, struct err *err)
 	return 0;
 }
 
+/* Who may listen where: wrong words are found before anything is opened. */
+static int take_vnc(
+	struct display_config *display, const struct display_words *words, struct err *err)
+{
+	struct display_vnc_address *address = &display->vnc_address;
+	int ret = display_vnc_parse(address, "--display vnc", words->vnc, err);
+
+	if (ret < 0)
+		return ret;
+	if (display_vnc_is_public(address) && !words->password_file) {
+		err_hint(err,
+			"add password-file=FILE, or say vnc=unix:PATH or vnc=%u and come in "
+			"by ssh -L",
+			address->port);
+		return err_set(err, EXIT_CODE_USAGE, EPERM,
+			"--display: VNC on %s would let in anybody who reaches this host, so it "
+			"needs a password",
+			address->host);
+	}
+	display->vnc = words->vnc;
+	display->password_file = words->password_file;
+	return 0;
+}
+
 static int merge(struct display_config *display, const struct display_words *words, struct err *err)
 {
 	bool is_none = words->type && !strcmp(words->type, "none");
@@ -200,10 +224,9 @@ static int merge(struct display_config *display, const struct display_words *wor
 		display->width = words->width;
 		display->height = words->height;
 	}
-	if (words->vnc) {
-		display->vnc = words->vnc;
-		display->password_file = words->password_file;
-	} else if (!is_none) {
+	if (words->vnc)
+		return take_vnc(display, words, err);
+	if (!is_none) {
 		display->has_window = true;
 		display->smooth = words->scale && !strcmp(words->scale, "smooth");
 		display->full_screen = words->full_screen;

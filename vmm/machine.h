@@ -63,6 +63,7 @@ struct machine {
 	struct display *display; /* NULL: there is no screen */
 	struct input *input;	 /* of those who look at it; or NULL */
 	struct display_sdl *window;
+	struct display_vnc *vnc; /* or NULL */
 	char *cmdline;
 
 	struct loop *loop;

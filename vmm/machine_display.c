@@ -35,6 +35,17 @@ static int start_window(struct machine *machine, struct err *err)
 	return 0;
 }
 
+static int start_vnc(struct machine *machine, struct err *err)
+{
+	const struct display_vnc_config config = {
+		.address = machine->config->display.vnc_address,
+		.password_file = machine->config->display.password_file,
+	};
+
+	return display_vnc_start(
+		&machine->vnc, machine->display, machine->input, machine->loop, &config, err);
+}
+
 int machine_display_start(struct machine *machine, struct err *err)
 {
 	const struct display_config *config = &machine->config->display;
@@ -44,8 +55,7 @@ int machine_display_start(struct machine *machine, struct err *err)
 		return 0;
 	display_set_name(machine->display, machine->config->name);
 	if (config->vnc)
-		ret = err_set(
-			err, EXIT_CODE_DEVICE, ENOTSUP, "this build of vmm has no VNC server");
+		ret = start_vnc(machine, err);
 	if (ret >= 0 && config->has_window)
 		ret = start_window(machine, err);
 	return ret;
@@ -53,7 +63,8 @@ int machine_display_start(struct machine *machine, struct err *err)
 
 void machine_display_stop(struct machine *machine)
 {
-	(void)machine;
+	display_vnc_stop(machine->vnc);
+	machine->vnc = NULL;
 }
 
 void machine_display_close(struct machine *machine)

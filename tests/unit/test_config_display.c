@@ -96,6 +96,7 @@ static void all_kinds(void **state)
 
 	display = parse_good(&line, "--display sdl,800x600 --display vnc=unix:/tmp/v,800x600");
 	assert_string_equal(display->vnc, "unix:/tmp/v");
+	assert_string_equal(display->vnc_address.path, "/tmp/v");
 	config_finish(&line.config);
 }
 
@@ -120,6 +121,10 @@ static void wrong_words_get_a_sentence(void **state)
 		{"--display none,scale=smooth", "for sdl alone", ""},
 		{"--display vnc=5900,fullscreen", "for sdl alone", ""},
 		{"--display sdl,password-file=x", "for vnc alone", ""},
+		{"--display vnc=0.0.0.0:5900", "needs a password", "password-file="},
+		{"--display vnc=[::]:5900", "needs a password", "ssh -L"},
+		{"--display vnc=host:5900", "is no IP address", ""},
+		{"--display vnc=0", "from 1 to 65535", "5900"},
 		{"--display sdl,vnc=5900", "give it twice", ""},
 		{"--display size=800x600", "one of these is needed", ""},
 		{"--display none --display sdl", "exclude each other", ""},
