@@ -124,7 +124,7 @@ static void wrong_words_get_a_sentence(void **state)
 		{"--display vnc=0.0.0.0:5900", "needs a password", "password-file="},
 		{"--display vnc=[::]:5900", "needs a password", "ssh -L"},
 		{"--display vnc=host:5900", "is no IP address", ""},
-		{"--display vnc=0", "from 1 to 65535", "5900"},
+		{"--display vnc=0", "it can be 1 to 65535", "5900"},
 		{"--display sdl,vnc=5900", "give it twice", ""},
 		{"--display size=800x600", "one of these is needed", ""},
 		{"--display none --display sdl", "exclude each other", ""},
