@@ -32,7 +32,8 @@ struct control_client {
 	char in[CONTROL_LINE_MAX];
 	bool ends; /* is cut off when the answer is out */
 	size_t out_len, out_sent;
-	char *out; /* of HEADER_MAX + CONTROL_TEXT_MAX bytes */
+	char *out;  /* of HEADER_MAX + CONTROL_TEXT_MAX bytes */
+	int out_fd; /* owned: goes with its first byte; -1: none */
 };
 
 struct control {
@@ -45,8 +46,16 @@ struct control {
 	struct control_client clients[CONTROL_CLIENTS_MAX];
 };
 
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 static void cut_off(struct control_client *client)
 {
+	close_fd(&client->out_fd);
 	loop_fd_remove(&client->watch);
 	close(client->watch.fd);
 	client->watch.fd = -1;
@@ -90,6 +99,12 @@ void control_fail(struct control_call *call, const char *format, ...)
 	va_end(list);
 }
 
+void control_attach(struct control_call *call, int fd)
+{
+	close_fd(&call->fd);
+	call->fd = fd;
+}
+
 int control_socket(struct control_call *call)
 {
 	if (call->client->in_len) {
@@ -105,12 +120,36 @@ void control_take(struct control_call *call)
 	call->taken = true;
 }
 
+/* As send(), with the file that goes along if there is one. */
+static ssize_t send_some(struct control_client *client)
+{
+	struct iovec iov = {client->out + client->out_sent, client->out_len - client->out_sent};
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.room = {0}};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (client->out_fd >= 0) {
+		msg.msg_control = control.room;
+		msg.msg_controllen = sizeof(control.room);
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.head), &client->out_fd, sizeof(int));
+	}
+	n = sendmsg(client->watch.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n > 0)
+		close_fd(&client->out_fd);
+	return n;
+}
+
 /* Sends what is pending; false when the client is gone. */
 static bool flush(struct control_client *client)
 {
 	while (client->out_sent < client->out_len) {
-		ssize_t n = send(client->watch.fd, client->out + client->out_sent,
-			client->out_len - client->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send_some(client);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -135,6 +174,7 @@ static void queue_answer(struct control_client *client, const struct control_cal
 	memcpy(client->out, header, (size_t)len);
 	client->out_len = (size_t)len + call->text_len;
 	client->out_sent = 0;
+	client->out_fd = call->failed ? -1 : call->fd;
 }
 
 /* ---- Requests ---- */
@@ -185,13 +225,15 @@ static void run_command(struct control *control, struct control_call *call, cons
 
 static void handle_line(struct control_client *client, char *line)
 {
-	struct control_call call = {.client = client, .text = client->out + HEADER_MAX};
+	struct control_call call = {.client = client, .fd = -1, .text = client->out + HEADER_MAX};
 	const char *name;
 
 	if (!split_words(&call, line, &name))
 		control_fail(&call, "a request has at most %d words", 1 + CONTROL_WORDS_MAX);
 	else
 		run_command(client->control, &call, name);
+	if (call.failed || call.taken)
+		close_fd(&call.fd);
 	if (call.taken)
 		cut_off(client);
 	else
@@ -200,7 +242,7 @@ static void handle_line(struct control_client *client, char *line)
 
 static void refuse_line(struct control_client *client, const char *why)
 {
-	struct control_call call = {.client = client, .text = client->out + HEADER_MAX};
+	struct control_call call = {.client = client, .fd = -1, .text = client->out + HEADER_MAX};
 
 	control_fail(&call, "%s", why);
 	queue_answer(client, &call);
@@ -308,6 +350,7 @@ int control_add_client(struct control *control, int fd)
 
 	*client = (struct control_client){.control = control,
 		.heard_at = ++control->clock,
+		.out_fd = -1,
 		.out = malloc(HEADER_MAX + CONTROL_TEXT_MAX)};
 	client->watch = (struct loop_fd){
 		.fd = fd, .events = EPOLLIN, .fn = handle_client, .opaque = client};

@@ -8,8 +8,9 @@
  *     ok LENGTH\n      or      error LENGTH\n      then LENGTH bytes
  *
  * The text of an error is one sentence; that of a success is for the command to say, most often
- * lines KEY=VALUE. Then the next request may come. A command may take the connection over (the
- * console does): after "ok 0\n" it carries the console's bytes in both directions.
+ * lines KEY=VALUE. With its first byte may come an open file (unix(7), SCM_RIGHTS), as the command
+ * says. Then the next request may come. A command may take the connection over (the console does):
+ * after "ok 0\n" it carries the console's bytes in both directions.
  *
  * A new command is one entry of a table of struct control_command (vm_commands.c) and its
  * function; one that makes a verb has an entry in verbs.h and a function in running_verbs.c too.
@@ -61,6 +62,7 @@ struct control_call {
 	struct control_client *client;
 	bool failed;
 	bool taken;
+	int fd; /* to be sent along, or -1 */
 	size_t text_len;
 	char *text;
 };
@@ -70,6 +72,9 @@ void control_print(struct control_call *call, const char *format, ...) PRINTF_LI
 
 /* Makes the answer an error with this sentence (no full stop at its end). The first one counts. */
 void control_fail(struct control_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Sends an open file along with the answer; it is owned from now on. One; none with an error. */
+void control_attach(struct control_call *call, int fd);
 
 /*
  * For a command that takes the connection over: the socket, with nothing left to read. It is

@@ -155,11 +155,49 @@ static int send_all(int fd, const char *data, size_t len, uint64_t deadline_ns)
 	return 0;
 }
 
+/* The file that came along, if one did: the last of several. */
+static void keep_file(struct msghdr *msg, int *file)
+{
+	for (struct cmsghdr *head = CMSG_FIRSTHDR(msg); head; head = CMSG_NXTHDR(msg, head)) {
+		size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+			continue;
+		/* There is room for two, as the kernel's padding has it. */
+		for (size_t i = 0; i < count; i++) {
+			if (*file >= 0)
+				close(*file);
+			memcpy(file, CMSG_DATA(head) + i * sizeof(int), sizeof(int));
+		}
+	}
+}
+
+/* As recv(). Without `file` what comes along is closed by the kernel. */
+static ssize_t receive_some(int fd, char *data, size_t len, int *file)
+{
+	struct iovec iov = {data, len};
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))]; /* the kernel closes what is more */
+	} control;
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (file) {
+		msg.msg_control = control.room;
+		msg.msg_controllen = sizeof(control.room);
+	}
+	n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n >= 0 && file)
+		keep_file(&msg, file);
+	return n;
+}
+
 /* Some bytes, at most `len`; -EPIPE at the end of the connection. */
-static int64_t receive(int fd, char *data, size_t len, uint64_t deadline_ns)
+static int64_t receive(int fd, char *data, size_t len, uint64_t deadline_ns, int *file)
 {
 	for (;;) {
-		ssize_t n = recv(fd, data, len, MSG_DONTWAIT);
+		ssize_t n = receive_some(fd, data, len, file);
 		int ret;
 
 		if (n > 0)
@@ -180,7 +218,7 @@ static int64_t receive(int fd, char *data, size_t len, uint64_t deadline_ns)
  * "ok 12\n", byte by byte: what follows "ok 0\n" may belong to whoever the connection goes to.
  * 1: an error's header.
  */
-static int read_header(int fd, size_t *len, uint64_t deadline_ns)
+static int read_header(int fd, size_t *len, uint64_t deadline_ns, int *file)
 {
 	char line[HEADER_MAX] = "", word[8], end;
 	unsigned long length;
@@ -191,7 +229,7 @@ static int read_header(int fd, size_t *len, uint64_t deadline_ns)
 
 		if (used == sizeof(line) - 1)
 			return -EPROTO;
-		n = receive(fd, line + used, 1, deadline_ns);
+		n = receive(fd, line + used, 1, deadline_ns, file);
 		if (n < 0)
 			return (int)n;
 		used++;
@@ -206,14 +244,14 @@ static int read_header(int fd, size_t *len, uint64_t deadline_ns)
 	return strcmp(word, "error") ? -EPROTO : 1;
 }
 
-static int read_answer(int fd, struct control_answer *answer, uint64_t deadline_ns)
+static int read_answer(int fd, struct control_answer *answer, uint64_t deadline_ns, int *file)
 {
 	size_t wanted = 0;
-	int ret = read_header(fd, &wanted, deadline_ns);
+	int ret = read_header(fd, &wanted, deadline_ns, file);
 
 	while (ret >= 0 && answer->len < wanted) {
-		int64_t n =
-			receive(fd, answer->text + answer->len, wanted - answer->len, deadline_ns);
+		int64_t n = receive(
+			fd, answer->text + answer->len, wanted - answer->len, deadline_ns, file);
 
 		if (n < 0)
 			return (int)n;
@@ -248,8 +286,8 @@ static int explain(const struct control_link *link, int ret, struct err *err)
 	return ret;
 }
 
-int control_ask(struct control_link *link, const char *request, unsigned patience_ms,
-	struct control_answer *answer, struct err *err)
+static int exchange(struct control_link *link, const char *request, unsigned patience_ms,
+	struct control_answer *answer, int *file, struct err *err)
 {
 	uint64_t deadline_ns = util_now_ns() + patience_ms * UINT64_C(1000000);
 	char line[CONTROL_LINE_MAX + 1];
@@ -261,13 +299,33 @@ int control_ask(struct control_link *link, const char *request, unsigned patienc
 		return err_set(err, EXIT_CODE_USAGE, E2BIG, "%s: the words are too long", request);
 	ret = send_all(link->fd, line, (size_t)len, deadline_ns);
 	if (ret == 0)
-		ret = read_answer(link->fd, answer, deadline_ns);
+		ret = read_answer(link->fd, answer, deadline_ns, file);
 	if (ret < 0)
 		return explain(link, ret, err);
 	if (ret == 0)
 		return 0;
 	err_set(err, EXIT_CODE_NAME, EREMOTEIO, "%s: %.500s", link->name, answer->text);
 	return -EREMOTEIO;
+}
+
+int control_ask(struct control_link *link, const char *request, unsigned patience_ms,
+	struct control_answer *answer, struct err *err)
+{
+	return exchange(link, request, patience_ms, answer, NULL, err);
+}
+
+int control_ask_file(struct control_link *link, const char *request, unsigned patience_ms,
+	struct control_answer *answer, int *fd, struct err *err)
+{
+	int ret;
+
+	*fd = -1;
+	ret = exchange(link, request, patience_ms, answer, fd, err);
+	if (ret < 0 && *fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
+	return ret;
 }
 
 int control_wait_end(struct control_link *link, unsigned timeout_ms)

@@ -52,6 +52,13 @@ void control_close(struct control_link *link);
 int control_ask(struct control_link *link, const char *request, unsigned patience_ms,
 	struct control_answer *answer, struct err *err);
 
+/*
+ * The same for a command that sends an open file along: *fd is the caller's to close, or -1 when
+ * none came. Error: *fd is -1.
+ */
+int control_ask_file(struct control_link *link, const char *request, unsigned patience_ms,
+	struct control_answer *answer, int *fd, struct err *err);
+
 /* Waits for the end of the machine's process: 0, or -ETIMEDOUT. */
 int control_wait_end(struct control_link *link, unsigned timeout_ms);
 

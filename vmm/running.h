@@ -19,6 +19,7 @@ int run_resize(int argc, char *const *argv, struct err *err);
 int run_balloon(int argc, char *const *argv, struct err *err);
 int run_pause(int argc, char *const *argv, struct err *err);
 int run_console(int argc, char *const *argv, struct err *err);
+int run_screenshot(int argc, char *const *argv, struct err *err);
 int run_resume(int argc, char *const *argv, struct err *err);
 
 enum {

@@ -54,6 +54,11 @@
 		"Tells the guest that its monitor is another one, as a window does whose size is " \
 		"changed. A graphical session on virtio-gpu that looks for that follows in its "   \
 		"own time; the text console keeps the size it was started with.")                  \
+	VERB(screenshot, "NAME FILE.png", "machine", "save a picture of a machine's screen",       \
+		"Writes what is on the screen now, in the guest's own size and without the "       \
+		"pointer, as a PNG file; - stands for standard output. The machine may run, be "   \
+		"paused, and have no window (--display none). A file that is there is replaced "   \
+		"when the new one is whole.")                                                      \
 	VERB(pause, "NAME", "machine", "let a machine stand still",                                \
 		"All its processors stop until vmm resume. Its memory stays, its disks and "       \
 		"connections stay open. Its clocks go on: after the pause the guest's time is "    \

@@ -201,5 +201,6 @@ const struct control_command vm_commands[] = {
 	{"link", "[NIC] up|down", 1, 2, vm_command_link},
 	{"resize", "WIDTHxHEIGHT", 1, 1, vm_command_resize},
 	{"balloon", "[SIZE]", 0, 1, vm_command_balloon},
+	{"screenshot", "", 0, 0, vm_command_screenshot},
 	{.name = NULL},
 };

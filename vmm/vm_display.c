@@ -1,12 +1,17 @@
 /*
- * What a person at the window, or at a VNC viewer, asks of the machine. See vm_impl.h; the loop's
- * thread.
+ * What a person at the window, or at a VNC viewer, asks of the machine; and vmm screenshot. See
+ * vm_impl.h; the loop's thread.
  */
 #include "vmm/vm_impl.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "vmm/base/log.h"
+
+/* ---- Requests from the screen ---- */
 
 static void turn_pause(struct vm *vm)
 {
@@ -58,4 +63,55 @@ void vm_command_resize(struct control_call *call, void *opaque)
 		control_fail(call, "%s", err.text);
 	else
 		display_request_size(vm->machine.display, width, height);
+}
+
+/* ---- A picture ---- */
+
+/* The pixels as a file without a name: rows of `width`, nothing between; or -errno. */
+static int store_pixels(const struct display_image *image)
+{
+	size_t bytes = (size_t)image->width * image->height * DISPLAY_PIXEL_BYTES;
+	int fd = memfd_create("screenshot", MFD_CLOEXEC);
+	int64_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = util_pwrite_full(fd, image->xrgb, bytes, 0);
+	if (n == (int64_t)bytes)
+		return fd;
+	close(fd);
+	return n < 0 ? (int)n : -ENOSPC;
+}
+
+/*
+ * Packing a picture takes a while, and the guest's devices wait for this thread: so the pixels go
+ * to the client as they are.
+ */
+void vm_command_screenshot(struct control_call *call, void *opaque)
+{
+	struct vm *vm = opaque;
+	struct display_image image;
+	int ret;
+
+	if (!vm->machine.display) {
+		control_fail(call,
+			"the machine has no screen; it was started without --display (none, for a "
+			"screen that nobody looks at)");
+		return;
+	}
+	ret = display_copy_image(vm->machine.display, &image);
+	if (ret == -ENODATA) {
+		control_fail(call, "there is no picture on the screen now");
+		return;
+	}
+	if (ret >= 0) {
+		ret = store_pixels(&image);
+		display_image_finish(&image);
+	}
+	if (ret < 0) {
+		control_fail(call, "the picture can't be copied: %s", strerror(-ret));
+		return;
+	}
+	control_attach(call, ret);
+	control_print(call, "width=%u\nheight=%u\n", image.width, image.height);
 }

@@ -96,5 +96,8 @@ void vm_command_link(struct control_call *call, void *opaque);
 void vm_command_resize(struct control_call *call, void *opaque); /* vm_display.c */
 void vm_command_balloon(struct control_call *call, void *opaque);
 
+/* vm_display.c: a picture of the screen. */
+void vm_command_screenshot(struct control_call *call, void *opaque);
+
 /* What others may ask of the machine, for control_start() with a struct vm. */
 extern const struct control_command vm_commands[];

@@ -47,6 +47,10 @@ gives 2 "no use for the word 'web'" list web
 gives 2 'link needs NAME [NIC] up|down' link web
 gives 6 "no machine 'web' is running" link web down
 gives 2 "no use for the word 'a b'" link web 'a b'
+gives 2 'screenshot needs a NAME and a FILE' screenshot web
+gives 6 "no machine 'web' is running" screenshot web "$work/a.png"
+gives 6 "no machine 'web' is running" screenshot web -
+check "no picture, no file" test ! -e "$work/a.png"
 gives 2 '--timeout' stop web --timeout soon
 gives 2 'resize needs a NAME and WIDTHxHEIGHT' resize web
 gives 6 "no machine 'web' is running" resize web 800x600

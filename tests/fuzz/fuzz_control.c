@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -43,11 +44,20 @@ static void take(struct control_call *call, void *opaque)
 		control_take(call);
 }
 
+static void attach(struct control_call *call, void *opaque)
+{
+	(void)opaque;
+	control_attach(call, memfd_create("fuzz", MFD_CLOEXEC));
+	if (call->word_count)
+		control_fail(call, "no");
+}
+
 static const struct control_command table[] = {
 	{"e", "A [B] [C]", 1, 3, echo},
 	{"f", "", 0, CONTROL_WORDS_MAX, fail},
 	{"l", "", 0, 0, fill},
 	{"t", "", 0, 0, take},
+	{"a", "[A]", 0, 1, attach},
 	{.name = NULL},
 };
 

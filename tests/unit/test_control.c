@@ -8,10 +8,12 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,11 +61,26 @@ static void take_over(struct control_call *call, void *opaque)
 		control_take(call);
 }
 
+/* A file that says "pixels"; with a word the answer is an error all the same. */
+static void send_file(struct control_call *call, void *opaque)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	(void)opaque;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "pixels", 6), 6);
+	control_attach(call, fd);
+	control_print(call, "size=6\n");
+	if (call->word_count)
+		control_fail(call, "no");
+}
+
 static const struct control_command table[] = {
 	{"words", "[A] [B]", 0, 2, say_words},
 	{"much", "", 0, 0, say_much},
 	{"refuse", "", 0, 0, refuse},
 	{"take", "", 0, 0, take_over},
+	{"file", "[no]", 0, 1, send_file},
 	{.name = NULL},
 };
 
@@ -152,7 +169,7 @@ static void test_requests_and_answers(void **state)
 	put(fd, "refuse\n");
 	expect(fd, "error 16\nthe answer is 42");
 	put(fd, "help\n");
-	expect(fd, "ok 36\nhelp\nwords [A] [B]\nmuch\nrefuse\ntake\n");
+	expect(fd, "ok 46\nhelp\nwords [A] [B]\nmuch\nrefuse\ntake\nfile [no]\n");
 	close(fd);
 	run();
 }
@@ -486,6 +503,89 @@ static void test_both_sides_together(void **state)
 	control_close(&link);
 }
 
+static unsigned count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static void test_a_file_comes_along(void **state)
+{
+	static struct control_answer answer;
+	struct err err = ERR_INIT;
+	struct control_link link;
+	pthread_t thread;
+	unsigned before = count_fds();
+	char text[8] = "";
+	int fd;
+
+	(void)state;
+	control_open_fd(&link, "web", connect_client());
+	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
+	assert_int_equal(control_ask_file(&link, "file", 10000, &answer, &fd, &err), 0);
+	assert_string_equal(answer.text, "size=6\n");
+	assert_int_equal(pread(fd, text, sizeof(text), 0), 6);
+	assert_string_equal(text, "pixels");
+	close(fd);
+	/* One that nobody wants, one that is taken back, and none. */
+	assert_int_equal(control_ask(&link, "file", 10000, &answer, &err), 0);
+	assert_int_equal(control_ask_file(&link, "file no", 10000, &answer, &fd, &err), -EREMOTEIO);
+	assert_int_equal(fd, -1);
+	assert_int_equal(control_ask_file(&link, "words a", 10000, &answer, &fd, &err), 0);
+	assert_int_equal(fd, -1);
+	/* One whose client is gone before the answer is taken. */
+	assert_int_equal(send(link.fd, "file\n", 5, MSG_NOSIGNAL), 5);
+	control_close(&link);
+	loop_stop(loop, 0);
+	pthread_join(thread, NULL);
+	control_stop(control);
+	control = NULL;
+	assert_int_equal(count_fds(), before);
+}
+
+/* A machine that sends more files than were asked for, and no answer. */
+static void test_files_of_a_liar(void **state)
+{
+	static struct control_answer answer;
+	struct err err = ERR_INIT;
+	struct control_link link;
+	unsigned before = count_fds();
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(3 * sizeof(int))];
+	} control_data = {.room = {0}};
+	struct iovec iov = {(char *)"ok", 2};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control_data.room,
+		.msg_controllen = sizeof(control_data.room)};
+	int fds[2], fd;
+
+	(void)state;
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	control_data.head.cmsg_level = SOL_SOCKET;
+	control_data.head.cmsg_type = SCM_RIGHTS;
+	control_data.head.cmsg_len = CMSG_LEN(3 * sizeof(int));
+	memcpy(CMSG_DATA(&control_data.head), (int[]){0, 1, 2}, 3 * sizeof(int));
+	assert_int_equal(sendmsg(fds[1], &msg, MSG_NOSIGNAL), 2);
+	control_data.head.cmsg_len = CMSG_LEN(sizeof(int));
+	msg.msg_controllen = CMSG_SPACE(sizeof(int));
+	assert_int_equal(sendmsg(fds[1], &msg, MSG_NOSIGNAL), 2);
+	control_open_fd(&link, "web", fds[0]);
+	assert_int_equal(control_ask_file(&link, "file", 50, &answer, &fd, &err), -ETIMEDOUT);
+	assert_int_equal(fd, -1);
+	control_close(&link);
+	close(fds[1]);
+	assert_int_equal(count_fds(), before);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -506,6 +606,8 @@ int main(void)
 		TEST(test_a_request_that_is_too_long),
 		TEST(test_values),
 		TEST(test_both_sides_together),
+		TEST(test_a_file_comes_along),
+		TEST(test_files_of_a_liar),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
