@@ -68,6 +68,8 @@ static void describe_some_devices(void)
 	add_res(&devices[3], DEVICE_RES_PIO, 0x60, 1, false, false);
 	add_res(&devices[3], DEVICE_RES_PIO, 0x64, 1, false, false);
 	add_res(&devices[3], DEVICE_RES_IRQ, 1, 1, false, false);
+	add_res(&devices[3], DEVICE_RES_IRQ, 12, 1, false, false);
+	devices[3].res[3].acpi_hid = "PNP0F13";
 	add_res(&devices[4], DEVICE_RES_PIO, 0xf4, 4, false, false);
 }
 
@@ -431,6 +433,9 @@ static void acpi_iasl_accepts_the_tables(void **state)
 	assert_has(output, "EisaId (\"PNP0501\")");
 	assert_has(output, "IRQNoFlags ()\n                    {4}");
 	assert_has(output, "0x03F8,             // Range Minimum");
+	/* A resource that is a device of its own */
+	assert_has(output, "EisaId (\"PNP0F13\")");
+	assert_has(output, "IRQNoFlags ()\n                    {12}");
 	assert_has(output, "Name (_HID, \"LNRO0005\")");
 	assert_has(output, "Name (_UID, 0x02)");
 	assert_has(output, "Memory32Fixed (ReadWrite,\n                    0xD0001000");

@@ -104,10 +104,11 @@ enum device_res_kind {
 
 struct device_res {
 	enum device_res_kind kind;
-	uint64_t base; /* first port, guest-physical address, or GSI */
-	uint64_t size; /* bytes; 1 for an interrupt */
-	bool level;    /* interrupts: level (active high), else edge */
-	bool shared;   /* interrupts: other devices may be on the same GSI */
+	uint64_t base;	      /* first port, guest-physical address, or GSI */
+	uint64_t size;	      /* bytes; 1 for an interrupt */
+	bool level;	      /* interrupts: level (active high), else edge */
+	bool shared;	      /* interrupts: other devices may be on the same GSI */
+	const char *acpi_hid; /* in the DSDT a device of its own; NULL: part of the device's */
 };
 
 enum {
