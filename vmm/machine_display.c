@@ -97,10 +97,6 @@ bool machine_display_has(
 		*count = machine->display && !machine->config->display.has_mouse;
 		return true;
 	}
-	if (!strcmp(class->name, "virtio-mouse")) {
-		*count = machine->display && machine->config->display.has_mouse;
-		return true;
-	}
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (!strcmp(class->name, names[i])) {
 			*count = machine->display ? 1 : 0;

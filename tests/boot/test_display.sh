@@ -102,6 +102,21 @@ send 'cat /sys/class/graphics/fb0/name'
 check "by the EFI framebuffer's driver" expect '^EFI VGA'
 end_guest
 
+# ---- Our own kernel as unpacked vmlinux, which has a PVH entry: that knows no screens ----
+
+if [ -x "$guests/linux/vmlinux" ]; then
+	kernel=$guests/linux/vmlinux initrd=''
+	start_guest '' --display none,1280x800 --name screen
+	check "our own kernel starts" expect "$prompt"
+	check "its text is on the screen" is_drawn own
+	check "the screen has the size that was asked for" is 1280x800 "$(size_of own)"
+	send 'cat /sys/class/graphics/fb0/name'
+	check "by simplefb" expect '^simple'
+	end_guest
+else
+	skip "our own kernel" "it is not built (make guest-linux)"
+fi
+
 # ---- Without a screen ----
 
 start_vmm --kernel "$(tiny SLEEP)" -m 32M --serial none --name dark
