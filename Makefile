@@ -33,8 +33,9 @@ FORTIFY  := $(if $(SAN)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOU
 COMPILE = $(CC) -O2 $(CFLAGS) $(CPPFLAGS) -std=gnu17 -D_GNU_SOURCE -I. $(WARNINGS) -pthread \
 	-fPIE -fstack-protector-strong -fstack-clash-protection $(FORTIFY) $(SAN_CC)
 LINK    = $(CC) $(LDFLAGS) -pthread -pie -Wl,-z,relro -Wl,-z,now -Wl,--as-needed $(SAN_LD)
-LIBS    := -lz -llz4 -lzstd
-HEADERS := zlib.h lz4.h lz4frame.h zstd.h slirp/libslirp.h SDL2/SDL.h rfb/rfb.h \
+# Of libfdt a few functions go into the program; the others' libraries are loaded when used.
+LIBS    := -lz -llz4 -lzstd -l:libfdt.a
+HEADERS := zlib.h lz4.h lz4frame.h zstd.h slirp/libslirp.h SDL2/SDL.h rfb/rfb.h libfdt.h \
 	linux/kvm.h
 
 # ---- What there is ----

@@ -70,6 +70,10 @@ struct boot_machine {
 	uint16_t reset_port;
 	uint8_t reset_value;
 
+	/* A kernel that knows a device tree gets that instead of ACPI tables. */
+	bool has_tree;
+	uint32_t power_off_value; /* for the register of the device "power" */
+
 	const struct boot_screen *screen; /* or NULL */
 
 	/* Reserved in the memory map, e.g. the pages KVM keeps for itself and the APICs. */

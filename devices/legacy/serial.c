@@ -589,6 +589,7 @@ const struct device_class serial_class = {
 	.name = "serial",
 	.description = "16550A serial port: COM1, COM2",
 	.acpi_hid = "PNP0501",
+	.dt_compatible = "ns16550a",
 	.create = serial_create,
 	.realize = serial_realize,
 	.reset = serial_reset,
