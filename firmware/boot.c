@@ -23,6 +23,7 @@
 #include "firmware/e820.h"
 #include "firmware/elf.h"
 #include "firmware/entry.h"
+#include "firmware/fdt.h"
 #include "firmware/image.h"
 #include "firmware/layout.h"
 #include "firmware/packed_kernel.h"
@@ -435,8 +436,14 @@ static int load_and_enter_elf(struct boot *boot, struct gmem *mem, struct plan *
 		ret = place_initrd(boot, plan, UINT32_MAX, err);
 	if (ret < 0)
 		return ret;
-	/* What PVH hands over has no place for a screen. */
-	if (boot->elf.has_pvh && !(plan->params.screen && boot->elf.has_linux_entry))
+	if (plan->params.setup_data && !boot->elf.has_linux_entry) {
+		err_hint(err, "--machine pc boots it");
+		return err_set(err, EXIT_CODE_IMAGE, ENOTSUP,
+			"the kernel %s has no entry that takes a device tree", boot->kernel_path);
+	}
+	/* What PVH hands over has no place for a screen or a device tree. */
+	if (boot->elf.has_pvh &&
+		!((plan->params.screen || plan->params.setup_data) && boot->elf.has_linux_entry))
 		return entry_pvh(mem, &plan->params, boot->elf.pvh_entry, entry);
 	return entry_linux64(mem, &plan->params, boot->elf.entry, entry);
 }
@@ -450,6 +457,26 @@ static int write_acpi(
 	ASSERT(room);
 	plan->params.rsdp = FW_ACPI_BASE;
 	return acpi_build(machine, FW_ACPI_BASE, room, FW_ACPI_BYTES, &used, err);
+}
+
+/* Linux Documentation/arch/x86/boot.rst, "setup_data" (protocol 2.09). */
+static int write_tree(
+	struct gmem *mem, const struct boot_machine *machine, struct plan *plan, struct err *err)
+{
+	struct setup_data header = {.type = SETUP_DTB};
+	uint8_t *room = gmem_ptr(mem, FW_TREE_BASE, FW_TREE_BYTES);
+	size_t used;
+	int ret;
+
+	_Static_assert(sizeof(header) % 8 == 0, "a tree lies on a multiple of 8 bytes");
+	ASSERT(room);
+	ret = fdt_build(
+		machine, mem, room + sizeof(header), FW_TREE_BYTES - sizeof(header), &used, err);
+	if (ret < 0)
+		return ret;
+	header.len = (uint32_t)used;
+	plan->params.setup_data = FW_TREE_BASE;
+	return gmem_write(mem, FW_TREE_BASE, &header, sizeof(header));
 }
 
 int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *machine,
@@ -470,7 +497,8 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 	if (ret == 0 && is_bzimage)
 		ret = plan_bzimage(boot, &plan, err);
 	if (ret == 0)
-		ret = write_acpi(mem, machine, &plan, err);
+		ret = machine->has_tree ? write_tree(mem, machine, &plan, err)
+					: write_acpi(mem, machine, &plan, err);
 	if (ret == 0)
 		ret = is_bzimage ? load_bzimage(boot, mem, &plan, entry, err)
 				 : load_and_enter_elf(boot, mem, &plan, entry, err);

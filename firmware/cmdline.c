@@ -186,6 +186,15 @@ static const struct fallback fallbacks[] = {
 	{{"systemd.wants", "console"}, login_text},
 };
 
+/* Up to the '=' of a word, or all of it. */
+static bool said_name_of(const char *user, const char *word)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+	return cmdline_has(user, name);
+}
+
 static bool said_any(const char *user, const struct fallback *fallback)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fallback->unless) && fallback->unless[i]; i++)
@@ -210,6 +219,9 @@ int cmdline_build(const struct cmdline_request *request, char *buf, size_t size,
 		if (add_this)
 			add(&line, add_this);
 	}
+	for (size_t i = 0; request->more && request->more[i]; i++)
+		if (!said_name_of(user, request->more[i]))
+			add(&line, request->more[i]);
 	while (is_space(*user))
 		user++;
 	if (*user)

@@ -27,6 +27,9 @@ struct cmdline_request {
 	const char *root;
 	bool root_read_only;
 	bool gpt_damaged; /* disk_info.gpt_backup_used: its root is found by the backup only */
+
+	/* NULL, or words that go in unless the person says one of the same name; ended by NULL */
+	const char *const *more;
 };
 
 /* Longest command line that is built; what the kernel takes is checked by boot_load(). */

@@ -114,8 +114,8 @@ static int write_boot_params(struct gmem *mem, const struct entry_params *params
 	bp.hdr.ramdisk_size = (__u32)params->initrd_bytes;
 	bp.ext_ramdisk_image = (__u32)(params->initrd >> 32);
 	bp.ext_ramdisk_size = (__u32)(params->initrd_bytes >> 32);
-	/* A list in the file would point to anywhere in guest memory. */
-	bp.hdr.setup_data = 0;
+	/* Ours: a list in the file would point to anywhere in guest memory. */
+	bp.hdr.setup_data = params->setup_data;
 	bp.acpi_rsdp_addr = params->rsdp;
 	if (params->screen)
 		describe_screen(&bp.screen_info, params->screen);

@@ -22,6 +22,7 @@ struct entry_params {
 	gpa_t initrd; /* 0 with initrd_bytes 0: none */
 	uint64_t initrd_bytes;
 	gpa_t rsdp;			   /* 0: no ACPI */
+	gpa_t setup_data;		   /* list of the Linux entries; 0: nothing in it */
 	const struct setup_header *header; /* of a bzImage, or NULL */
 	gpa_t load_address;		   /* of a bzImage's code */
 	const struct boot_screen *screen;  /* or NULL; PVH can't say it */

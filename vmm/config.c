@@ -173,13 +173,21 @@ const struct opt config_options[] = {
 		.help = "Let the kernel's own code unpack it, as firmware would. Without this vmm "
 			"unpacks gzip, LZ4 and Zstandard itself, which is faster."},
 
+	{.name = "machine",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_machine,
+		.value = "pc|micro",
+		.choices = "pc micro",
+		.group = "The machine",
+		.help = "pc (the default) is what any kernel knows: ACPI, serial port, clock chip. "
+			"micro starts faster and has virtio devices and hvc0 only, described by a "
+			"device tree: for kernels built with CONFIG_OF, such as guest-micro's."},
 	{.name = "cpus",
 		.type = OPT_NUMBER,
 		FIELD(cpus),
 		.min = 1,
 		.max = CONFIG_CPUS_MAX,
 		.value = "N",
-		.group = "The machine",
 		.help = "Number of processors, 1 to 255. Default: as many as this host has, but "
 			"at most 4."},
 	{.name = "memory",
@@ -361,6 +369,13 @@ const struct opt config_options[] = {
 		.type = OPT_FLAG,
 		FIELD(verbose),
 		.help = "More on stderr."},
+	{.name = "dump-dtb",
+		.type = OPT_TEXT,
+		FIELD(dump_dtb),
+		.value = "FILE",
+		.choices = "file",
+		.help = "Write the machine's device tree to FILE (- is standard output) and end. "
+			"Needs no KVM and no --kernel."},
 	{.name = "help", .letter = 'h', .type = OPT_FLAG, FIELD(show_help), .help = "This text."},
 	{.name = "version",
 		.letter = 'V',
@@ -408,7 +423,7 @@ static int refuse_operand(const char *word, struct err *err)
 /* What one option alone can't tell. */
 static int check_together(struct vm_config *config, struct err *err)
 {
-	if (!config->kernel) {
+	if (!config->kernel && !config->dump_dtb) {
 		err_hint(err, "For example: vmm --kernel bzImage --disk root.img");
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"there is no --kernel, so there is nothing to boot");
@@ -422,6 +437,8 @@ static int check_together(struct vm_config *config, struct err *err)
 		return err_set(
 			err, EXIT_CODE_USAGE, EINVAL, "--quiet and --verbose exclude each other");
 	config_check_display(config);
+	if (config_check_machine(config, err) < 0)
+		return -EINVAL;
 	if (config_check_consoles(config, err) < 0)
 		return -EINVAL;
 	return config_check_net(config, err);

@@ -66,6 +66,12 @@ enum kernel_console {
 	CONSOLE_BOTH
 };
 
+/* What kind of machine it is: see machine_profile.h. */
+enum machine_profile {
+	PROFILE_PC,
+	PROFILE_MICRO
+};
+
 struct port_config {
 	char *name;	  /* owned, and what `spec` lies in */
 	const char *spec; /* of the host side: stdio, pty, file:PATH, unix:PATH, pipe:PATH, null */
@@ -99,11 +105,13 @@ enum boot_timer_format {
 };
 
 struct vm_config {
-	const char *name;   /* while it runs: the one that others find it under */
-	bool has_name;	    /* --name was given; else another may be chosen (see vm.h) */
-	const char *kernel; /* never NULL after config_parse() */
-	const char *initrd; /* or NULL */
-	const char *append; /* words for the kernel's command line, or NULL */
+	enum machine_profile profile;
+	const char *dump_dtb; /* write the device tree there and end; NULL: run */
+	const char *name;     /* while it runs: the one that others find it under */
+	bool has_name;	      /* --name was given; else another may be chosen (see vm.h) */
+	const char *kernel;   /* NULL after config_parse() only with dump_dtb */
+	const char *initrd;   /* or NULL */
+	const char *append;   /* words for the kernel's command line, or NULL */
 	struct disk_config disks[CONFIG_DISKS_MAX];
 	unsigned disk_count;
 	struct nic_config nics[CONFIG_NICS_MAX];
@@ -178,6 +186,10 @@ int config_read_screen_size(const char *text, unsigned *width, unsigned *height,
 void config_check_display(struct vm_config *config);
 void config_choose_window(struct vm_config *config, bool is_on_desktop);
 void config_finish_display(struct vm_config *config);
+
+/* config_machine.c: --machine, and what follows from it once all else is parsed. */
+int config_parse_machine(void *target, const struct opt *opt, const char *text, struct err *err);
+int config_check_machine(struct vm_config *config, struct err *err);
 
 /* The keys of --vsock, and what reads it. */
 extern const struct opt config_vsock_keys[];

@@ -334,7 +334,8 @@ int config_check_net(struct vm_config *config, struct err *err)
 			return bad(err, "none and another card exclude each other");
 	if (said && is_none(&config->nics[0]))
 		drop_nics(config);
-	if (!said) {
+	/* A micro machine has what was asked for only: -p asks for a user network. */
+	if (!said && (config->profile == PROFILE_PC || config->forward_count)) {
 		config->nics[0] = (struct nic_config){.type = "user",
 			.kind = NET_USER,
 			.fd = CONFIG_NO_FD,

@@ -12,13 +12,16 @@
 #include <stdlib.h>
 
 #include "devices/legacy/acpi_pm.h"
+#include "devices/legacy/power.h"
 #include "firmware/cmdline.h"
 #include "firmware/disk_probe.h"
+#include "firmware/fdt.h"
 #include "vmm/kvm/irqchip.h"
 #include "vmm/layout_x86.h"
 #include "vmm/machine_console.h"
 #include "vmm/machine_display.h"
 #include "vmm/machine_net.h"
+#include "vmm/machine_profile.h"
 
 enum {
 	DISK_QUEUES_MAX = 4
@@ -96,7 +99,7 @@ static void init_platform(struct machine *machine)
 		.pio = &machine->pio,
 		.mmio = &machine->mmio,
 		.loop = machine->loop,
-		.ops = &platform_ops,
+		.ops = machine->config->dump_dtb ? &machine_profile_paper_ops : &platform_ops,
 		.opaque = machine,
 		.mmio_next = LAYOUT_VIRTIO_BASE,
 		.mmio_end = LAYOUT_VIRTIO_END,
@@ -122,7 +125,7 @@ static int open_files(struct machine *machine, struct err *err)
 		/* Who asks for a random kernel address gets the kernel's own decompressor. */
 		.unpack = !config->no_unpack && !cmdline_has(config->append, "kaslr"),
 	};
-	int ret = boot_open(&machine->boot, &boot_config, err);
+	int ret = config->kernel ? boot_open(&machine->boot, &boot_config, err) : 0;
 
 	note_step(machine, BOOT_STEP_KERNEL_FOUND);
 	for (unsigned i = 0; ret >= 0 && i < config->disk_count; i++) {
@@ -178,7 +181,8 @@ static int build_cmdline(struct machine *machine, struct err *err)
 {
 	const struct vm_config *config = machine->config;
 	char root[32];
-	struct cmdline_request request = {.user = config->append};
+	struct cmdline_request request = {
+		.user = config->append, .more = machine_profile_words(config->profile)};
 	int ret;
 
 	machine_display_cmdline(machine, &request);
@@ -226,12 +230,16 @@ static int open_kvm(struct machine *machine, struct err *err)
 		.high_base = LAYOUT_HIGH_RAM_BASE,
 		.hugepages = machine->config->hugepages,
 	};
-	int ret = kvm_open(&machine->kvm, err);
+	int ret;
 
+	if (machine->config->dump_dtb)
+		return gmem_init(&machine->mem, &mem_config, err);
+	ret = kvm_open(&machine->kvm, err);
 	if (ret < 0)
 		return ret;
 	machine->kvm_is_open = true;
 	note_step(machine, BOOT_STEP_KVM);
+	machine->kvm.no_pit = machine->config->profile == PROFILE_MICRO;
 	ret = kvm_create_vm(&machine->kvm, err);
 	note_step(machine, BOOT_STEP_VM);
 	if (ret >= 0)
@@ -284,6 +292,8 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 	unsigned count;
 	int ret = 0;
 
+	if (!machine_profile_allows(config->profile, class))
+		return 0;
 	if (!strcmp(class->name, "virtio-blk")) {
 		args.queues = MIN(config->cpus, (unsigned)DISK_QUEUES_MAX);
 		for (args.index = 0; ret >= 0 && args.index < config->disk_count; args.index++) {
@@ -359,7 +369,7 @@ int machine_init(struct machine *machine, const struct vm_config *config,
 		ret = build_cmdline(machine, err);
 	if (ret >= 0)
 		ret = open_kvm(machine, err);
-	if (ret >= 0)
+	if (ret >= 0 && !config->dump_dtb)
 		ret = start_display(machine, err);
 	if (ret >= 0)
 		ret = add_devices(machine, err);
@@ -389,21 +399,18 @@ void machine_finish(struct machine *machine)
 	*machine = (struct machine){.mem.fd = -1};
 }
 
-static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct err *err)
+/* `apic_ids` has room for all processors; the description points to it. */
+static struct boot_machine describe_to_kernel(const struct machine *machine, uint32_t *apic_ids)
 {
-	const struct boot_range reserved[] = {
+	static const struct boot_range reserved[] = {
 		{LAYOUT_IOAPIC_BASE, 4096},
 		{LAYOUT_LAPIC_BASE, 4096},
 		{LAYOUT_KVM_BASE, LAYOUT_KVM_SIZE},
 	};
-	const struct boot_screen screen = {
-		.base = LAYOUT_FRAMEBUFFER,
-		.width = machine->config->display.width,
-		.height = machine->config->display.height,
-		.stride = machine->config->display.width * DISPLAY_PIXEL_BYTES,
-	};
-	uint32_t apic_ids[CONFIG_CPUS_MAX];
-	struct boot_machine boot_machine = {
+
+	for (unsigned i = 0; i < machine->config->cpus; i++)
+		apic_ids[i] = i;
+	return (struct boot_machine){
 		.cmdline = machine->cmdline,
 		.apic_ids = apic_ids,
 		.cpu_count = machine->config->cpus,
@@ -414,14 +421,35 @@ static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct 
 		.pit_gsi = 0, /* as KVM routes it by default */
 		.reset_port = ACPI_PM_RESET_PORT,
 		.reset_value = ACPI_PM_RESET_VALUE,
+		.has_tree = machine->config->profile == PROFILE_MICRO,
+		.power_off_value = POWER_OFF_VALUE,
 		.reserved = reserved,
 		.reserved_count = ARRAY_SIZE(reserved),
 	};
+}
+
+int machine_build_tree(
+	const struct machine *machine, uint8_t *buf, size_t room, size_t *used, struct err *err)
+{
+	uint32_t apic_ids[CONFIG_CPUS_MAX];
+	struct boot_machine boot_machine = describe_to_kernel(machine, apic_ids);
+
+	return fdt_build(&boot_machine, &machine->mem, buf, room, used, err);
+}
+
+static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct err *err)
+{
+	const struct boot_screen screen = {
+		.base = LAYOUT_FRAMEBUFFER,
+		.width = machine->config->display.width,
+		.height = machine->config->display.height,
+		.stride = machine->config->display.width * DISPLAY_PIXEL_BYTES,
+	};
+	uint32_t apic_ids[CONFIG_CPUS_MAX];
+	struct boot_machine boot_machine = describe_to_kernel(machine, apic_ids);
 
 	if (machine_find_device(machine, "framebuffer", 0))
 		boot_machine.screen = &screen;
-	for (unsigned i = 0; i < machine->config->cpus; i++)
-		apic_ids[i] = i;
 	return boot_load(machine->boot, &machine->mem, &boot_machine, entry, err);
 }
 

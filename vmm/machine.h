@@ -93,6 +93,10 @@ void machine_finish(struct machine *machine);
 /* Loads the kernel into fresh memory, makes the vCPUs and lets them run. */
 int machine_start(struct machine *machine, struct err *err);
 
+/* The device tree of the machine as it was made. Error: -errno and a sentence. */
+int machine_build_tree(
+	const struct machine *machine, uint8_t *buf, size_t room, size_t *used, struct err *err);
+
 /* Stops and frees the vCPUs; the devices stand still but for what their host side does. */
 void machine_halt(struct machine *machine);
 

@@ -17,6 +17,7 @@
 #include "vmm/config.h"
 #include "vmm/doctor.h"
 #include "vmm/help.h"
+#include "vmm/machine_profile.h"
 #include "vmm/running.h"
 #include "vmm/verbs.h"
 #include "vmm/vm.h"
@@ -152,6 +153,8 @@ static int run_machine(struct vm_config *config, struct err *err)
 		log_set_level(LOG_WARN);
 	if (config->verbose)
 		log_set_level(LOG_DEBUG);
+	if (config->dump_dtb)
+		return machine_profile_dump(config, err) < 0 ? (int)err->kind : EXIT_CODE_OK;
 	config_choose_window(config, is_on_desktop());
 	if (config_check_memory(config, host_memory_bytes(), err) < 0)
 		return (int)err->kind;

@@ -306,6 +306,45 @@ static void boot_enters_elf_at_its_64_bit_entry(void **state)
 	boot_close(boot);
 }
 
+static void boot_hands_over_a_device_tree(void **state)
+{
+	struct boot_machine machine = some_machine;
+	const struct boot_params *params;
+	const struct setup_data *data;
+	struct cpu_entry entry;
+	struct err err = ERR_INIT;
+	struct boot *boot;
+	struct gmem mem;
+
+	(void)state;
+	machine.has_tree = true;
+	/* PVH can't do it, so that a Linux that has both is entered by the other way. */
+	save_elf_of((16 << 20) + 0x50, true);
+	boot = open_boot(false, true);
+	make_memory(&mem, 64 * MIB);
+	assert_int_equal(boot_load(boot, &mem, &machine, &entry, &err), 0);
+	assert_int_equal(entry.mode, CPU_ENTRY_LONG64);
+	params = params_of(&mem, &entry);
+	assert_int_equal(params->acpi_rsdp_addr, 0);
+	assert_true(params->hdr.version >= 0x209);
+	data = gmem_ptr(&mem, params->hdr.setup_data, sizeof(*data));
+	assert_non_null(data);
+	assert_int_equal(data->type, SETUP_DTB);
+	assert_int_equal(data->next, 0);
+	assert_memory_equal(data->data, "\xd0\x0d\xfe\xed", 4);
+	assert_non_null(gmem_ptr(&mem, params->hdr.setup_data, sizeof(*data) + data->len));
+	gmem_finish(&mem);
+	boot_close(boot);
+	/* Who takes none is told of. */
+	save_elf((16 << 20) + 0x50);
+	boot = open_boot(false, true);
+	make_memory(&mem, 64 * MIB);
+	assert_true(boot_load(boot, &mem, &machine, &entry, &err) < 0);
+	assert_int_equal(err.kind, EXIT_CODE_IMAGE);
+	gmem_finish(&mem);
+	boot_close(boot);
+}
+
 static void boot_enters_elf_by_pvh(void **state)
 {
 	const uint8_t *info, *module, *memory;
@@ -803,6 +842,7 @@ int main(void)
 		cmocka_unit_test(boot_enters_32_bit_kernels),
 		cmocka_unit_test(boot_enters_elf_at_its_64_bit_entry),
 		cmocka_unit_test(boot_enters_elf_by_pvh),
+		cmocka_unit_test(boot_hands_over_a_device_tree),
 		cmocka_unit_test(boot_tells_of_the_screen),
 		cmocka_unit_test(boot_enters_linux_where_screens_are_known),
 		cmocka_unit_test(boot_takes_packed_elf),

@@ -95,6 +95,19 @@ static void cmdline_adds_what_was_not_said(void **state)
 	assert_builds(&request, "panic=-1 console=ttyS1");
 }
 
+static void cmdline_adds_words_of_the_machine(void **state)
+{
+	static const char *const more[] = {"reboot=p", "no_timer_check", NULL};
+	struct cmdline_request request = {.more = more};
+
+	(void)state;
+	assert_builds(&request, "panic=-1 reboot=p no_timer_check");
+	request.user = "reboot=t -- init";
+	assert_builds(&request, "panic=-1 no_timer_check reboot=t -- init");
+	request.user = "no-timer-check rebooted";
+	assert_builds(&request, "panic=-1 reboot=p no-timer-check rebooted");
+}
+
 static void cmdline_leaves_what_was_said(void **state)
 {
 	struct cmdline_request request = {.console = "ttyS0", .root = "/dev/vda1"};
@@ -174,6 +187,7 @@ int main(void)
 		cmocka_unit_test(cmdline_has_splits_as_linux_does),
 		cmocka_unit_test(cmdline_adds_what_was_not_said),
 		cmocka_unit_test(cmdline_leaves_what_was_said),
+		cmocka_unit_test(cmdline_adds_words_of_the_machine),
 		cmocka_unit_test(cmdline_words_of_init_stay_last),
 		cmocka_unit_test(cmdline_adds_gpt_for_a_damaged_table),
 		cmocka_unit_test(cmdline_unclosed_quote),

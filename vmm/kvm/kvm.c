@@ -250,7 +250,7 @@ static int create_chips(struct kvm *kvm, struct err *err)
 	if (ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
 		return fail_call("making the interrupt chip (KVM_CREATE_IRQCHIP)", errno, err);
 	/* The speaker's port 0x61 is KVM's as well: it also gates and shows PIT channel 2. */
-	if (ioctl(kvm->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
+	if (!kvm->no_pit && ioctl(kvm->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
 		return fail_call("making the timer chip (KVM_CREATE_PIT2)", errno, err);
 	if (ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0)
 		return fail_call("KVM_SET_IDENTITY_MAP_ADDR", errno, err);

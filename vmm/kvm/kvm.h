@@ -78,6 +78,7 @@ struct kvm {
 	unsigned tsc_khz;   /* of the guest's TSC, 0 = not known; after kvm_create_vm() */
 	bool has_sync_regs; /* KVM hands out registers with each exit */
 	bool has_tsc_deadline;
+	bool no_pit; /* set between kvm_open() and kvm_create_vm(): no timer chip */
 
 	pthread_mutex_t lock; /* guards the tables below, not the pins' levels */
 	struct kvm_slot slots[KVM_SLOTS_MAX];

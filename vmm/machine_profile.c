@@ -1,0 +1,148 @@
+/*
+ * See machine_profile.h. The loop's thread, before a guest runs.
+ */
+#include "vmm/machine_profile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "firmware/fdt.h"
+#include "vmm/machine.h"
+
+/* ---- Devices ---- */
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	for (size_t i = 0; names[i]; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+bool machine_profile_allows(enum machine_profile profile, const struct device_class *class)
+{
+	/* ACPI does what this device is for. */
+	static const char *const not_in_pc[] = {"power", NULL};
+	/* By name what is old; what is virtio is there when it is asked for. */
+	static const char *const in_micro[] = {"power", "reset-port", "serial", NULL};
+
+	if (profile == PROFILE_PC)
+		return !is_one_of(class->name, not_in_pc);
+	return is_one_of(class->name, in_micro) || !strncmp(class->name, "virtio-", 7);
+}
+
+/* ---- What the kernel is told ---- */
+
+const char *const *machine_profile_words(enum machine_profile profile)
+{
+	static const char *const nothing[] = {NULL};
+	/* guest-images/README.md has what each is worth. */
+	static const char *const micro[] = {
+		/* Reset by port 0xcf9: there is no ACPI register, and no 8042 to try first. */
+		"reboot=p",
+		/* KVM's clock and the TSC are one: no watchdog compares them. */
+		"tsc=reliable",
+		"no_timer_check",
+		/* Waits for all processors to pass by are short instead of cheap. */
+		"rcupdate.rcu_expedited=1",
+		"cryptomgr.notests",
+		NULL,
+	};
+
+	return profile == PROFILE_MICRO ? micro : nothing;
+}
+
+/* ---- On paper ---- */
+
+static void ignore_level(struct irq_line *line, bool level)
+{
+	(void)line;
+	(void)level;
+}
+
+static void ignore_pulse(struct irq_line *line)
+{
+	(void)line;
+}
+
+static int connect_nothing(
+	void *opaque, unsigned gsi, bool level, struct irq_line *line, struct err *err)
+{
+	(void)opaque;
+	(void)level;
+	(void)err;
+	*line = (struct irq_line){.set = ignore_level, .pulse = ignore_pulse, .gsi = gsi};
+	return 0;
+}
+
+static void ignore_request(void *opaque, enum machine_request request, int value)
+{
+	(void)opaque;
+	(void)request;
+	(void)value;
+}
+
+const struct platform_ops machine_profile_paper_ops = {
+	.irq_connect = connect_nothing,
+	.request = ignore_request,
+};
+
+/* ---- The tree as a file ---- */
+
+static int write_all(int fd, const uint8_t *data, size_t len)
+{
+	while (len) {
+		ssize_t done = write(fd, data, len);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		data += done;
+		len -= (size_t)done;
+	}
+	return 0;
+}
+
+static int write_file(const char *path, const uint8_t *data, size_t len, struct err *err)
+{
+	bool is_stdout = !strcmp(path, "-");
+	int fd = is_stdout ? STDOUT_FILENO
+			   : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int ret = fd < 0 ? -errno : write_all(fd, data, len);
+
+	if (fd >= 0 && !is_stdout && close(fd) < 0 && ret == 0)
+		ret = -errno;
+	if (ret < 0)
+		return err_set(err, EXIT_CODE_DEVICE, -ret,
+			"--dump-dtb: can't write the device tree to %.200s: %s",
+			is_stdout ? "standard output" : path, strerror(-ret));
+	return 0;
+}
+
+int machine_profile_dump(const struct vm_config *config, struct err *err)
+{
+	struct machine *machine = malloc(sizeof(*machine));
+	uint8_t *tree = malloc(FDT_BYTES_MAX);
+	size_t bytes;
+	int ret;
+
+	if (!machine || !tree) {
+		free(machine);
+		free(tree);
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the device tree");
+	}
+	ret = machine_init(machine, config, &(struct machine_hooks){0}, err);
+	if (ret >= 0) {
+		ret = machine_build_tree(machine, tree, FDT_BYTES_MAX, &bytes, err);
+		machine_finish(machine);
+	}
+	if (ret >= 0)
+		ret = write_file(config->dump_dtb, tree, bytes, err);
+	free(machine);
+	free(tree);
+	return ret;
+}
