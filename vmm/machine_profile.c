@@ -78,6 +78,30 @@ static int connect_nothing(
 	return 0;
 }
 
+static int map_nothing(void *opaque, uint64_t addr, void *host, uint64_t size, struct err *err)
+{
+	(void)opaque;
+	(void)addr;
+	(void)host;
+	(void)size;
+	(void)err;
+	return 0;
+}
+
+static void unmap_nothing(void *opaque, int number)
+{
+	(void)opaque;
+	(void)number;
+}
+
+static int take_nothing(void *opaque, int number, uint64_t *bitmap)
+{
+	(void)opaque;
+	(void)number;
+	(void)bitmap;
+	return -ENODEV;
+}
+
 static void ignore_request(void *opaque, enum machine_request request, int value)
 {
 	(void)opaque;
@@ -87,6 +111,9 @@ static void ignore_request(void *opaque, enum machine_request request, int value
 
 const struct platform_ops machine_profile_paper_ops = {
 	.irq_connect = connect_nothing,
+	.memory_map = map_nothing,
+	.memory_unmap = unmap_nothing,
+	.memory_take_dirty = take_nothing,
 	.request = ignore_request,
 };
 

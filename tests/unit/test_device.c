@@ -116,7 +116,8 @@ static void request(void *opaque, enum machine_request what, int value)
 	board->request_value = value;
 }
 
-static const struct platform_ops ops = {connect_irq, ioeventfd, request};
+static const struct platform_ops ops = {
+	.irq_connect = connect_irq, .ioeventfd = ioeventfd, .request = request};
 
 static void make_board(struct board *board)
 {
@@ -324,7 +325,7 @@ static void test_too_many_resources(void **state)
 
 static void test_requests_reach_the_machine(void **state)
 {
-	const struct platform_ops no_ioeventfd = {connect_irq, NULL, request};
+	const struct platform_ops no_ioeventfd = {.irq_connect = connect_irq, .request = request};
 	struct board board;
 	struct device *device;
 

@@ -160,6 +160,7 @@ static void dump_of_any_machine(void **state)
 	assert_true(fdt_path_offset(tree, "/cpus/cpu@2") > 0);
 	dump("--machine micro --hvc0 null --cpus 1");
 	assert_int_equal(count_compatible("ns16550a"), 0);
+	dump("--display none --serial null");
 	dump("--serial null --net none");
 	assert_int_equal(count_compatible("virtio,mmio"), 2);
 	assert_int_equal(count_compatible("syscon-poweroff"), 0);
