@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices/backend/display_sdl.h"
 #include "vmm/base/log.h"
 
 int machine_display_open(struct machine *machine, struct err *err)
@@ -21,10 +22,14 @@ int machine_display_open(struct machine *machine, struct err *err)
 
 static int start_window(struct machine *machine, struct err *err)
 {
+	const struct display_sdl_config config = {
+		.smooth = machine->config->display.smooth,
+		.full_screen = machine->config->display.full_screen,
+	};
 	struct err trouble = ERR_INIT;
-	int ret;
+	int ret = display_sdl_start(
+		&machine->window, machine->display, machine->input, &config, &trouble);
 
-	ret = err_set(&trouble, EXIT_CODE_DEVICE, ENOTSUP, "this build of vmm has no window");
 	if (ret >= 0 || !machine->config->display.window_is_default) {
 		if (ret < 0)
 			*err = trouble;
@@ -63,6 +68,8 @@ int machine_display_start(struct machine *machine, struct err *err)
 
 void machine_display_stop(struct machine *machine)
 {
+	display_sdl_stop(machine->window);
+	machine->window = NULL;
 	display_vnc_stop(machine->vnc);
 	machine->vnc = NULL;
 }

@@ -23,12 +23,14 @@ struct display_sdl;
 struct display_sdl_config {
 	bool smooth;	  /* scale to any size with soft edges, instead of by whole numbers */
 	bool full_screen; /* at first */
+	bool hide_hint;	  /* do not begin with a note that says how to get help */
 };
 
 /*
  * Opens the window and waits until it is there or can't be. `display` and `input` (NULL: nobody
  * listens to keys) are borrowed until display_sdl_stop(). Takes input_set_listener(). On the
- * loop's thread. Error: -errno and a sentence of kind EXIT_CODE_DEVICE. One at a time in a process.
+ * loop's thread. Error: -errno and a sentence of kind EXIT_CODE_DEVICE. One at a time in a process, and none after a server
+ * was lost.
  */
 int display_sdl_start(struct display_sdl **window, struct display *display, struct input *input,
 	const struct display_sdl_config *config, struct err *err);
