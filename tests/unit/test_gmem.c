@@ -111,15 +111,6 @@ static void test_discard_zeroes_both_regions(void **state)
 	gmem_finish(&mem);
 }
 
-/* Pages of the memory file that the host holds, in bytes. */
-static uint64_t held_bytes(const struct gmem *mem)
-{
-	struct stat st;
-
-	assert_int_equal(fstat(mem->fd, &st), 0);
-	return (uint64_t)st.st_blocks * 512;
-}
-
 static void test_huge_pages_stay(void **state)
 {
 	struct gmem mem = make(HOLE);
@@ -130,7 +121,7 @@ static void test_huge_pages_stay(void **state)
 	mem.hugepages = true;
 	assert_int_equal(gmem_fill(&mem, 0, 0x5a, HOLE), 0);
 	gmem_discard_all(&mem);
-	assert_int_equal(held_bytes(&mem), HOLE);
+	assert_int_equal(gmem_held_bytes(&mem), HOLE);
 	assert_int_equal(gmem_read(&mem, HOLE - 1, &byte, 1), 0);
 	assert_int_equal(byte, 0);
 	gmem_finish(&mem);
@@ -165,12 +156,12 @@ static void test_discard_takes_whole_pages(void **state)
 
 		assert_int_equal(gmem_fill(&mem, 0, 0x5a, HOLE), 0);
 		assert_int_equal(gmem_fill(&mem, HIGH, 0x5a, 8192), 0);
-		before = held_bytes(&mem);
+		before = gmem_held_bytes(&mem);
 		assert_int_equal(before, HOLE + 8192);
 		assert_int_equal(
 			gmem_discard(&mem, cases[i].gpa, cases[i].len), cases[i].discarded);
-		assert_int_equal(
-			before - held_bytes(&mem), cases[i].discarded > 0 ? cases[i].discarded : 0);
+		assert_int_equal(before - gmem_held_bytes(&mem),
+			cases[i].discarded > 0 ? cases[i].discarded : 0);
 	}
 	gmem_finish(&mem);
 }

@@ -105,10 +105,7 @@ static struct virtio_balloon_stats stats_of(struct fixture *f)
 
 static uint64_t held_bytes(struct fixture *f)
 {
-	struct stat st;
-
-	assert_int_equal(fstat(f->fm->mem.fd, &st), 0);
-	return (uint64_t)st.st_blocks * 512;
+	return gmem_held_bytes(&f->fm->mem);
 }
 
 static uint8_t byte_at(struct fixture *f, gpa_t gpa)

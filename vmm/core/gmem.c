@@ -10,16 +10,17 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/memfd.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define HUGE_PAGE_BYTES	 (2 * MIB)
 #define SMALL_PAGE_BYTES (4 * KIB)
 
+/* The host's pool of huge pages. */
 static int open_memfd(const struct gmem_config *config, struct err *err)
 {
-	unsigned flags = MFD_CLOEXEC | (config->hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0);
-	int fd = memfd_create("guest-ram", flags);
+	int fd = memfd_create("guest-ram", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
 
 	if (fd < 0) {
 		int saved = errno;
@@ -40,12 +41,22 @@ static int open_memfd(const struct gmem_config *config, struct err *err)
 	return fd;
 }
 
+static int open_window(const struct gmem *mem, void *start)
+{
+	const int access = PROT_READ | PROT_WRITE;
+
+	if (!mem->hugepages)
+		return mprotect(start, mem->size, access);
+	return mmap(start, mem->size, access, MAP_SHARED | MAP_FIXED, mem->fd, 0) == MAP_FAILED ? -1
+												: 0;
+}
+
 static int map_memory(struct gmem *mem, struct err *err)
 {
 	int saved;
 	uint8_t *area, *aligned;
 
-	/* Reserve with room for the alignment, then place the file inside. */
+	/* Reserve with room for the alignment; RAM is inside. */
 	mem->map_size = mem->size + HUGE_PAGE_BYTES;
 	area = mmap(
 		NULL, mem->map_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -56,15 +67,14 @@ static int map_memory(struct gmem *mem, struct err *err)
 	mem->map = area;
 	aligned = (uint8_t *)util_align_up((uint64_t)(uintptr_t)area, HUGE_PAGE_BYTES);
 	mem->map_offset = (uint64_t)(aligned - area);
-	if (mmap(aligned, mem->size, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_FIXED | (mem->hugepages ? 0 : MAP_NORESERVE), mem->fd,
-		    0) == MAP_FAILED) {
+	if (open_window(mem, aligned) < 0) {
 		saved = errno;
 		goto fail;
 	}
-	/* Both are wishes: a kernel without the feature loses speed or a smaller core file only. */
+	/* All are wishes: a kernel without the feature loses speed or a smaller core file only. */
 	(void)madvise(aligned, mem->size, MADV_HUGEPAGE);
 	(void)madvise(aligned, mem->size, MADV_DONTDUMP);
+	(void)madvise(aligned, mem->size, MADV_DONTFORK);
 	return 0;
 fail:
 	err_set(err, EXIT_CODE_INTERNAL, saved, "can't map %llu MiB of guest RAM%s: %s",
@@ -86,10 +96,12 @@ int gmem_init(struct gmem *mem, const struct gmem_config *config, struct err *er
 
 	ASSERT(config->size && !(config->size & 4095));
 	*mem = (struct gmem){.fd = -1, .size = config->size, .hugepages = config->hugepages};
-	ret = open_memfd(config, err);
-	if (ret < 0)
-		return ret;
-	mem->fd = ret;
+	if (config->hugepages) {
+		ret = open_memfd(config, err);
+		if (ret < 0)
+			return ret;
+		mem->fd = ret;
+	}
 	ret = map_memory(mem, err);
 	if (ret < 0) {
 		gmem_finish(mem);
@@ -118,15 +130,25 @@ void gmem_finish(struct gmem *mem)
 void gmem_discard_all(struct gmem *mem)
 {
 	/* A huge page that went back to the pool could be another's when it is needed again. */
-	if (mem->hugepages ||
-		fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-			(off_t)mem->size) < 0)
+	if (mem->hugepages || madvise(mem->map + mem->map_offset, mem->size, MADV_DONTNEED) < 0)
 		memset(mem->map + mem->map_offset, 0, mem->size);
 }
 
 uint64_t gmem_page_bytes(const struct gmem *mem)
 {
 	return mem->hugepages ? HUGE_PAGE_BYTES : SMALL_PAGE_BYTES;
+}
+
+uint64_t gmem_held_bytes(const struct gmem *mem)
+{
+	uint64_t pages = mem->size / SMALL_PAGE_BYTES, held = 0;
+	unsigned char *is_held = malloc(pages);
+
+	if (is_held && mincore(mem->map + mem->map_offset, mem->size, is_held) == 0)
+		for (uint64_t i = 0; i < pages; i++)
+			held += is_held[i] & 1;
+	free(is_held);
+	return held * SMALL_PAGE_BYTES;
 }
 
 static const struct gmem_region *find_region(const struct gmem *mem, gpa_t gpa, uint64_t len)
@@ -145,16 +167,21 @@ int64_t gmem_discard(struct gmem *mem, gpa_t gpa, uint64_t len)
 {
 	const struct gmem_region *region = find_region(mem, gpa, len);
 	uint64_t page = gmem_page_bytes(mem), start, end;
+	int ret;
 
 	if (!region)
 		return -EFAULT;
-	/* In the file, where the pages are aligned. */
+	/* From the begin of RAM, where the pages are aligned. */
 	start = util_align_up(region->file_offset + (gpa - region->base), page);
 	end = util_align_down(region->file_offset + (gpa - region->base) + len, page);
 	if (start >= end)
 		return 0;
-	if (fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
-		    (off_t)(end - start)) < 0)
+	if (mem->hugepages)
+		ret = fallocate(mem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
+			(off_t)(end - start));
+	else
+		ret = madvise(mem->map + mem->map_offset + start, end - start, MADV_DONTNEED);
+	if (ret < 0)
 		return -errno;
 	return (int64_t)(end - start);
 }

@@ -1,8 +1,10 @@
 /*
  * Guest memory: the only door to the guest's RAM.
  *
- * One memfd, mapped once, 2 MiB aligned and lazily populated, shown to the
- * guest as up to two regions: [0, hole) and, if there is more, [4 GiB, ...).
+ * One mapping, 2 MiB aligned and lazily populated, shown to the guest as up to two regions:
+ * [0, hole) and, if there is more, [4 GiB, ...). It is anonymous memory: most hosts give huge
+ * pages on demand to that alone, not to memory files, and a guest that gets them starts with a
+ * hundredth of the page faults. The host's pool of huge pages (--hugepages) is a memory file.
  * Every access carries a length and is whole or an error: no access can leave
  * RAM, wrap, or be cut. The guest may change any byte at any time: copy a
  * structure once, check the copy, use the copy.
@@ -27,15 +29,15 @@ struct gmem_region {
 	gpa_t base;
 	uint64_t size;	      /* bytes, a multiple of 4 KiB */
 	uint8_t *host;	      /* the mapping of `base` */
-	uint64_t file_offset; /* of `base` in the memfd */
+	uint64_t file_offset; /* of `base` in all of RAM */
 };
 
 struct gmem {
 	struct gmem_region regions[GMEM_REGIONS_MAX]; /* ascending, disjoint */
 	unsigned region_count;
 	uint64_t size;	     /* bytes of RAM in all */
-	int fd;		     /* memfd, owned; -1 when not made */
-	uint8_t *map;	     /* owned mapping of the whole memfd, NULL when not made */
+	int fd;		     /* memfd of huge pages, owned; or -1 */
+	uint8_t *map;	     /* owned reserved range, NULL when not made */
 	uint64_t map_offset; /* bytes of alignment before RAM in the reserved range */
 	uint64_t map_size;   /* bytes reserved */
 	bool hugepages;
@@ -72,6 +74,9 @@ int64_t gmem_discard(struct gmem *mem, gpa_t gpa, uint64_t len);
 
 /* Of the host's pages behind guest RAM. */
 uint64_t gmem_page_bytes(const struct gmem *mem);
+
+/* How much of RAM the host has given pages for, in bytes; 0 when that can't be found out. */
+uint64_t gmem_held_bytes(const struct gmem *mem);
 
 /*
  * The guest-physical address of a byte in guest RAM that gmem_ptr() has given; false for another
