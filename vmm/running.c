@@ -101,13 +101,14 @@ static int check_words(const char *verb, const struct running_words *words, stru
 	return 0;
 }
 
-/* Sends the verb with what stands behind the NAME and prints the answer. */
-static int pass_on(const char *verb, const struct running_words *words, struct err *err)
+/* Sends a request with what stands behind the verb's NAME and prints the answer. */
+static int pass_as(
+	const char *name, const char *verb, const struct running_words *words, struct err *err)
 {
 	struct control_answer *answer = NULL;
 	char request[CONTROL_LINE_MAX * 2];
 	int ret = check_words(verb, words, err);
-	size_t len = (size_t)snprintf(request, sizeof(request), "%s", verb);
+	size_t len = (size_t)snprintf(request, sizeof(request), "%s", name);
 
 	for (unsigned i = 1; i < words->count; i++)
 		len += (size_t)snprintf(
@@ -118,6 +119,11 @@ static int pass_on(const char *verb, const struct running_words *words, struct e
 		print_answer(answer);
 	free(answer);
 	return ret < 0 ? (int)err->kind : EXIT_CODE_OK;
+}
+
+static int pass_on(const char *verb, const struct running_words *words, struct err *err)
+{
+	return pass_as(verb, verb, words, err);
 }
 
 /* A verb of the form "vmm VERB NAME". */
@@ -162,7 +168,8 @@ int run_resize(int argc, char *const *argv, struct err *err)
 	if (running_parse("resize", NULL, argc, argv, NULL, &words, 2, 2, "a NAME and WIDTHxHEIGHT",
 		    err) < 0)
 		return (int)err->kind;
-	return pass_on("resize", &words, err);
+	/* "resize" is what terminals say of themselves. */
+	return pass_as("screen", "resize", &words, err);
 }
 
 /* The guest's own numbers come with the second answer: the first question makes it count. */

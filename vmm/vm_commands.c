@@ -199,7 +199,7 @@ const struct control_command vm_commands[] = {
 	{"break", "NAME|-", 1, 1, run_break},
 	{"resize", "NAME|- COLUMNS ROWS", 3, 3, run_resize},
 	{"link", "[NIC] up|down", 1, 2, vm_command_link},
-	{"resize", "WIDTHxHEIGHT", 1, 1, vm_command_resize},
+	{"screen", "WIDTHxHEIGHT", 1, 1, vm_command_screen},
 	{"balloon", "[SIZE]", 0, 1, vm_command_balloon},
 	{"screenshot", "", 0, 0, vm_command_screenshot},
 	{.name = NULL},

@@ -51,7 +51,7 @@ void vm_handle_display(void *opaque, enum display_request request)
 	}
 }
 
-void vm_command_resize(struct control_call *call, void *opaque)
+void vm_command_screen(struct control_call *call, void *opaque)
 {
 	const struct vm *vm = opaque;
 	struct err err = ERR_INIT;
