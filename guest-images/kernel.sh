@@ -11,7 +11,7 @@ cache=${cache:?source lib.sh first}
 early_modules="virtio_mmio virtio_blk crc32c_generic ext4 button evdev"
 # Loaded when their device is seen.
 device_modules="virtio_pci virtio_net virtio_console virtio_rng virtio_balloon virtio_input psmouse
-	vmw_vsock_virtio_transport pvpanic_mmio pvpanic_pci"
+	virtio_gpu vmw_vsock_virtio_transport pvpanic_mmio pvpanic_pci"
 # Loaded when the root is no ext4.
 root_modules="squashfs isofs overlay"
 
