@@ -303,27 +303,29 @@ static void handle_grace(void *opaque)
 	kill_guest(opaque, "the guest did not power off in time");
 }
 
-void vm_press_power_button(struct vm *vm, const char *why)
+bool vm_press_power_button(struct vm *vm)
 {
 	/* A guest that stands still can't hear the button. */
 	vm_resume(vm);
-	if (!machine_press_power_button(&vm->machine)) {
-		kill_guest(vm, "the machine has no power button");
-		return;
-	}
-	log_info("%s: pressed the guest's power button; it has %u seconds to power off", why,
-		vm->config->grace_ms / 1000);
-	loop_timer_arm(vm->machine.loop, &vm->grace, (uint64_t)vm->config->grace_ms * 1000000);
+	if (machine_press_power_button(&vm->machine))
+		return true;
+	kill_guest(vm, "the machine has no power button");
+	return false;
 }
 
 /* The first asks the guest politely, the second does not. */
 static void ask_to_power_off(struct vm *vm, int signal)
 {
 	vm->last_signal = signal;
-	if (vm->signals_seen++)
+	if (vm->signals_seen++) {
 		kill_guest(vm, "asked twice to end");
-	else
-		vm_press_power_button(vm, signal == SIGINT ? "interrupted" : "asked to end");
+		return;
+	}
+	if (!vm_press_power_button(vm))
+		return;
+	log_info("%s: pressed the guest's power button; it has %u seconds to power off",
+		signal == SIGINT ? "interrupted" : "asked to end", vm->config->grace_ms / 1000);
+	loop_timer_arm(vm->machine.loop, &vm->grace, (uint64_t)vm->config->grace_ms * 1000000);
 }
 
 static void handle_signal(void *opaque, uint32_t events)

@@ -35,8 +35,10 @@ void vm_handle_display(void *opaque, enum display_request request)
 		return;
 	switch (request) {
 	case DISPLAY_REQUEST_POWEROFF:
+		/* No time limit: the guest may ask its user what to do with unsaved work. */
 		vm->last_signal = SIGTERM;
-		vm_press_power_button(vm, "its window was closed");
+		if (vm_press_power_button(vm))
+			log_info("its window was closed: pressed the guest's power button");
 		break;
 	case DISPLAY_REQUEST_QUIT:
 		log_info("ended by closing the window again");

@@ -78,8 +78,8 @@ bool vm_pause(struct vm *vm);
 /* They go on; false when the machine is not paused. */
 bool vm_resume(struct vm *vm);
 
-/* Asks the guest to power off and gives it its time; `why` opens the sentence. */
-void vm_press_power_button(struct vm *vm, const char *why);
+/* Asks the guest to power off; false when it can't hear that, and is ended instead. */
+bool vm_press_power_button(struct vm *vm);
 
 /* Starts the machine afresh, whatever the guest does; only while it runs. */
 void vm_restart(struct vm *vm);
