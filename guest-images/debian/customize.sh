@@ -6,7 +6,6 @@ cp -r --no-preserve=ownership,timestamps /tmp/vmm/files/. /
 cp /tmp/vmm/bin/* /usr/local/bin/
 chmod -R u=rwX,go=rX /etc/systemd/system/vmm-run.service /etc/systemd/network \
 	/etc/hostname /etc/fstab /etc/initramfs-tools/conf.d /usr/local
-rm -r /tmp/vmm
 rm -f /etc/dpkg/dpkg.cfg.d/99mmdebstrap
 
 # A test image: root logs in on any console with the name alone.
