@@ -38,9 +38,13 @@ enum {
  */
 #define GPU_PIXEL_BYTES_MAX (256 * MIB)
 
+/* Of one picture, and so of one copy: the largest mode, 127 MiB. */
+#define GPU_PICTURE_BYTES_MAX                                                                      \
+	((uint64_t)DISPLAY_WIDTH_MAX * DISPLAY_HEIGHT_MAX * DISPLAY_PIXEL_BYTES)
+
 /*
  * How much one turn may cost, in bytes copied, before the loop's other work goes on; what is not a
- * copy is counted as if it were.
+ * copy is counted as if it were. The command that reaches it is still done whole.
  */
 #define GPU_TURN_COST	 (16 * MIB)
 #define GPU_COMMAND_COST (4 * KIB)

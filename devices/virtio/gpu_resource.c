@@ -9,7 +9,8 @@
  * Threats (see also gpu.c)
  *   what the guest can send      limit                           where        test
  *   no width or height           refused                         create       create_limits
- *   width * height * 4 too big   64 bits, GPU_PIXEL_BYTES_MAX    create       create_limits, memory_limit
+ *   width * height * 4 too big   64 bits, GPU_PICTURE_BYTES_MAX  create       create_limits
+ *   too much of all together     GPU_PIXEL_BYTES_MAX             create       memory_limit
  *   thousands of pictures        GPU_RESOURCES_MAX               create       too_many_resources
  *   a number that is in use, 0   refused                         create       create_limits
  *   2^32 entries                 GPU_ENTRIES_MAX                 attach       entry_limits
@@ -79,6 +80,7 @@ uint32_t gpu_resource_create(
 	if (!format || !pixels)
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	if (resources->count == GPU_RESOURCES_MAX ||
+		pixels > GPU_PICTURE_BYTES_MAX / DISPLAY_PIXEL_BYTES ||
 		pixels > (GPU_PIXEL_BYTES_MAX - resources->bytes) / DISPLAY_PIXEL_BYTES)
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	resource = calloc(1, sizeof(*resource));

@@ -483,13 +483,16 @@ static void test_memory_limit(void **state)
 {
 	struct fake_gpu *gpu = *state;
 
-	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, 16384, 4097), NO_MEMORY);
-	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, 16384, 4095), OK);
-	assert_int_equal(fake_gpu_make(gpu, 2, BGRX, 16385, 1), NO_MEMORY);
-	assert_int_equal(fake_gpu_make(gpu, 2, BGRX, 16384, 1), OK);
-	assert_int_equal(fake_gpu_make(gpu, 3, BGRX, 1, 1), NO_MEMORY);
+	/* One: the largest mode. */
+	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, 7681, 4320), NO_MEMORY);
+	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, 7680, 4320), OK);
+	/* All together: 256 MiB. */
+	assert_int_equal(fake_gpu_make(gpu, 2, BGRX, 4320, 7680), OK);
+	assert_int_equal(fake_gpu_make(gpu, 3, BGRX, 753665, 1), NO_MEMORY);
+	assert_int_equal(fake_gpu_make(gpu, 3, BGRX, 1, 753664), OK);
+	assert_int_equal(fake_gpu_make(gpu, 4, BGRX, 1, 1), NO_MEMORY);
 	assert_int_equal(fake_gpu_unref(gpu, 2), OK);
-	assert_int_equal(fake_gpu_make(gpu, 3, BGRX, 1, 1), OK);
+	assert_int_equal(fake_gpu_make(gpu, 4, BGRX, 1, 1), OK);
 }
 
 static void test_too_many_resources(void **state)
@@ -844,13 +847,13 @@ static void test_reset_gives_back(void **state)
 	for (unsigned round = 0; round < 3; round++) {
 		show_picture(gpu, 1);
 		make_cursor(gpu, 2, BGRA);
-		assert_int_equal(fake_gpu_make(gpu, 3, BGRX, 8000, 8000), OK);
+		assert_int_equal(fake_gpu_make(gpu, 3, BGRX, 7000, 4000), OK);
 		assert_int_equal(fake_gpu_cursor(gpu, &command), OK);
 		resize(gpu, 900 + round, 700);
 		assert_int_equal(look(&watcher)->cursor->width, 64);
 		fake_driver_write(&gpu->driver, VIRTIO_MMIO_STATUS, 0);
 		assert_null(look(&watcher)->surface.pixels);
-		assert_true(mapped_pages() < before + 8000 * 8000 / 4096 * 4);
+		assert_true(mapped_pages() < before + 7000 * 4000 / 4096 * 4);
 		fake_gpu_bring_up(gpu);
 		assert_int_equal(config(gpu, 0), 0);
 		/* The window has still its size. */
