@@ -89,10 +89,9 @@ static struct sprite find_sprite(const struct display_sdl *self)
 	sprite.is_seen = self->is_grabbed && self->cursor.width && self->fit.picture_width;
 	if (!sprite.is_seen)
 		return sprite;
-	sprite.x = area->x + (int64_t)self->cursor_x * area->width / self->fit.picture_width -
-		(int64_t)self->cursor.hot_x * sprite.factor;
-	sprite.y = area->y + (int64_t)self->cursor_y * area->height / self->fit.picture_height -
-		(int64_t)self->cursor.hot_y * sprite.factor;
+	/* The guest has taken the hot spot off already. */
+	sprite.x = area->x + (int64_t)self->cursor_x * area->width / self->fit.picture_width;
+	sprite.y = area->y + (int64_t)self->cursor_y * area->height / self->fit.picture_height;
 	return sprite;
 }
 
