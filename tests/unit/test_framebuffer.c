@@ -8,6 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "devices/backend/display.h"
@@ -17,6 +19,10 @@
 extern const struct device_class framebuffer_class;
 
 #define BASE UINT64_C(0xc0000000)
+
+enum {
+	RESETS = 500
+};
 
 struct fixture {
 	struct fake_machine *fm;
@@ -262,6 +268,52 @@ static void trouble_is_a_sentence(void **state)
 	tear_down(&f);
 }
 
+struct busy {
+	struct fixture *f;
+	atomic_bool done;
+	uint64_t sum;
+};
+
+static void *watch(void *opaque)
+{
+	struct busy *busy = opaque;
+	struct display_viewer viewer = {.wake = ignore_wake};
+	struct display_frame frame;
+
+	display_add_viewer(busy->f->display, &viewer);
+	while (!atomic_load(&busy->done)) {
+		display_begin_frame(&viewer, &frame);
+		for (uint32_t y = 0; y < frame.surface.height; y++)
+			busy->sum += frame.surface.pixels[(size_t)y * frame.surface.stride];
+		display_end_frame(&viewer);
+	}
+	display_remove_viewer(&viewer);
+	return NULL;
+}
+
+/* For the sanitizers: somebody looks while the machine is reset, and while its record is gone. */
+static void a_reset_while_somebody_looks(void **state)
+{
+	struct fixture f;
+	struct busy busy = {.f = &f};
+	pthread_t thread;
+
+	(void)state;
+	set_up(&f, 320, 200);
+	assert_int_equal(pthread_create(&thread, NULL, watch, &busy), 0);
+	for (unsigned i = 0; i < RESETS; i++) {
+		pthread_mutex_lock(&f.fm->mutex);
+		f.fm->memory_is_gone = i & 1;
+		pthread_mutex_unlock(&f.fm->mutex);
+		device_reset(f.device);
+		look(&f);
+	}
+	atomic_store(&busy.done, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(busy.sum, 0);
+	tear_down(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +325,7 @@ int main(void)
 		cmocka_unit_test(reset_clears_all),
 		cmocka_unit_test(it_is_no_ram),
 		cmocka_unit_test(trouble_is_a_sentence),
+		cmocka_unit_test(a_reset_while_somebody_looks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
