@@ -156,6 +156,7 @@ uint32_t x_server_pixel(const struct x_server *server, unsigned x, unsigned y)
 	return load_le32(server->screen + at) & 0xffffff;
 }
 
+PRINTF_LIKE(1, 0)
 static FILE *run(const char *format, va_list args)
 {
 	char command[4000] = "xdotool ";
