@@ -128,4 +128,50 @@ check "no file was made" test ! -e "$work/dark.png"
 check "nothing of a window is loaded" is 0 \
 	"$(grep -ciE 'SDL|vnc|libz|X11|wayland' "/proc/$guest/maps")"
 end_guest
+
+# ---- A window that nobody asked for: on a desktop, without a terminal, with no word of consoles ----
+
+# start_on DISPLAY OPTION...
+start_on() {
+	local display=$1
+	shift
+	DISPLAY=$display start_vmm --kernel "$(tiny SLEEP)" -m 32M --net none --name desk -v "$@"
+	for _ in $(seq 100); do
+		"$vmm" status desk >/dev/null 2>&1 && break
+		sleep 0.1
+	done
+}
+
+has_screen() {
+	"$vmm" screenshot desk "$work/desk.png" 2>/dev/null
+}
+
+# A server that is not there would be waited for by nobody.
+start_on :5432
+check "without the desktop's server the machine starts" is_running
+check "there is no window" has "$errors" 'there is no window'
+check "and no screen" is 6 "$(has_screen; echo $?)"
+check "nor a word of one for the kernel" is 'console=ttyS0 panic=-1' \
+	"$(sed -n 's/.*kernel command line: //p' "$errors" | tail -n 1)"
+end_guest
+
+if command -v Xvfb >/dev/null; then
+	mkfifo "$work/number"
+	Xvfb -displayfd 3 -screen 0 1280x1024x24 -nolisten tcp 3>"$work/number" >/dev/null 2>&1 &
+	all_pids+=("$!")
+	read -r number <"$work/number"
+	start_on ":$number"
+	check "on a desktop a window opens" grep -q libSDL2 "/proc/$guest/maps"
+	check "with a screen" has_screen
+	check "to which the kernel prints, and from which it reads" \
+		is 'console=ttyS0 console=tty0 panic=-1' \
+		"$(sed -n 's/.*kernel command line: //p' "$errors" | tail -n 1)"
+	end_guest
+	start_on ":$number" --serial null
+	check "who says something of consoles gets none" is 0 \
+		"$(grep -c libSDL2 "/proc/$guest/maps")"
+	end_guest
+else
+	skip "a window that nobody asked for" "Xvfb is not here"
+fi
 finish
