@@ -146,6 +146,7 @@ static void run_status(struct control_call *call, void *opaque)
 							     : "");
 	print_consoles(call, &vm->machine);
 	vm_print_nics(call, &vm->machine);
+	vm_print_window(call, &vm->machine);
 }
 
 /* ---- Life ---- */

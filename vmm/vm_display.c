@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "devices/backend/display_sdl.h"
 #include "vmm/base/log.h"
 
 /* ---- Requests from the screen ---- */
@@ -65,6 +66,18 @@ void vm_command_screen(struct control_call *call, void *opaque)
 		control_fail(call, "%s", err.text);
 	else
 		display_request_size(vm->machine.display, width, height);
+}
+
+void vm_print_window(struct control_call *call, const struct machine *machine)
+{
+	struct display_sdl_stats stats;
+
+	if (!machine->window)
+		return;
+	stats = display_sdl_stats(machine->window);
+	control_print(call, "window=%s\nwindow_looks=%llu\nwindow_frames=%llu\nwindow_bytes=%llu\n",
+		stats.is_lost ? "lost" : "open", (unsigned long long)stats.looks,
+		(unsigned long long)stats.frames, (unsigned long long)stats.bytes);
 }
 
 /* ---- A picture ---- */

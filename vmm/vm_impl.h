@@ -93,7 +93,8 @@ const char *vm_state_name(const struct vm *vm);
 /* vm_commands_devices.c: lines for the status, and commands. */
 void vm_print_nics(struct control_call *call, const struct machine *machine);
 void vm_command_link(struct control_call *call, void *opaque);
-void vm_command_screen(struct control_call *call, void *opaque); /* vm_display.c */
+void vm_command_screen(struct control_call *call, void *opaque);		/* vm_display.c */
+void vm_print_window(struct control_call *call, const struct machine *machine); /* vm_display.c */
 void vm_command_balloon(struct control_call *call, void *opaque);
 
 /* vm_display.c: a picture of the screen. */
