@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "firmware/acpi.h"
@@ -25,6 +26,7 @@
 #include "firmware/entry.h"
 #include "firmware/fdt.h"
 #include "firmware/image.h"
+#include "firmware/kernel_cache.h"
 #include "firmware/layout.h"
 #include "firmware/packed_kernel.h"
 #include "firmware/source.h"
@@ -51,6 +53,7 @@ struct boot {
 	enum unpack_format packing; /* of an IMAGE_PACKED_ELF */
 	bool unpack_here;	    /* a bzImage's payload */
 	const char *kernel_way;	    /* how it last came into memory */
+	struct kernel_cache *cache; /* of what is unpacked here, or NULL */
 	struct bzimage bzimage;	    /* IMAGE_BZIMAGE */
 	struct elf_image elf;	    /* IMAGE_ELF; of packed kernels, since the last load */
 };
@@ -91,22 +94,26 @@ static bool can_unpack(const struct boot *boot, enum unpack_format format)
 	return false;
 }
 
-static int open_bzimage(struct boot *boot, bool unpack, struct err *err)
+static int open_bzimage(struct boot *boot, const struct boot_config *config, struct err *err)
 {
+	const struct bzimage *bz = &boot->bzimage;
 	int ret = bzimage_parse(&boot->kernel, boot->kernel_path, &boot->bzimage, err);
 
-	if (ret < 0)
+	if (ret < 0 || !config->unpack || !bz->has_entry64 || bz->payload_format == UNPACK_NONE)
 		return ret;
-	boot->unpack_here = unpack && boot->bzimage.has_entry64 &&
-		boot->bzimage.payload_format != UNPACK_NONE &&
-		can_unpack(boot, boot->bzimage.payload_format);
+	if (config->cache)
+		boot->cache = kernel_cache_open(boot->kernel_fd, bz->payload_offset);
+	/* What is unpacked already needs no library. */
+	boot->unpack_here = kernel_cache_has(boot->cache) || can_unpack(boot, bz->payload_format);
 	return 0;
 }
 
-static int open_packed(struct boot *boot, struct err *err)
+static int open_packed(struct boot *boot, const struct boot_config *config, struct err *err)
 {
 	const char *missing;
 
+	if (config->cache)
+		boot->cache = kernel_cache_open(boot->kernel_fd, 0);
 	if (unpack_load(boot->packing, &missing))
 		return 0;
 	err_set(err, EXIT_CODE_IMAGE, ENOTSUP, "the kernel %s is packed by %s, and %s is missing",
@@ -115,7 +122,7 @@ static int open_packed(struct boot *boot, struct err *err)
 	return -ENOTSUP;
 }
 
-static int recognise_kernel(struct boot *boot, bool unpack, struct err *err)
+static int recognise_kernel(struct boot *boot, const struct boot_config *config, struct err *err)
 {
 	struct image_info info;
 
@@ -124,11 +131,11 @@ static int recognise_kernel(struct boot *boot, bool unpack, struct err *err)
 	boot->packing = info.packing;
 	switch (info.kind) {
 	case IMAGE_BZIMAGE:
-		return open_bzimage(boot, unpack, err);
+		return open_bzimage(boot, config, err);
 	case IMAGE_ELF:
 		return elf_parse(&boot->kernel, true, boot->kernel_path, &boot->elf, err);
 	case IMAGE_PACKED_ELF:
-		return open_packed(boot, err);
+		return open_packed(boot, config, err);
 	default:
 		return image_refuse_kernel(&info, boot->kernel_path, err);
 	}
@@ -166,7 +173,7 @@ int boot_open(struct boot **result, const struct boot_config *config, struct err
 	boot->kernel_fd = boot->initrd_fd = -1;
 	ret = open_kernel(boot, config, err);
 	if (ret == 0)
-		ret = recognise_kernel(boot, config->unpack, err);
+		ret = recognise_kernel(boot, config, err);
 	if (ret == 0 && config->initrd_path)
 		ret = open_initrd(boot, config->initrd_path, err);
 	if (ret < 0) {
@@ -185,6 +192,7 @@ void boot_close(struct boot *boot)
 		close(boot->kernel_fd);
 	if (boot->initrd_fd >= 0)
 		close(boot->initrd_fd);
+	kernel_cache_close(boot->cache);
 	free(boot->kernel_path);
 	free(boot->initrd_path);
 	free(boot);
@@ -327,6 +335,25 @@ static int accept_in_plan(void *opaque, const struct elf_image *image, struct er
 		: PACKED_KERNEL_UNSUITABLE;
 }
 
+/* From the cache, or unpacked and put there. */
+static int unpack_kernel(
+	struct boot *boot, const struct packed_kernel *packed, struct gmem *mem, struct err *err)
+{
+	int ret = kernel_cache_load(boot->cache, packed, mem, &boot->elf, err);
+
+	boot->kernel_way = "from the cache";
+	if (ret != KERNEL_CACHE_MISS)
+		return ret;
+	boot->kernel_way = "unpacked";
+	/* It was thought to be there already. */
+	if (!can_unpack(boot, packed->format))
+		return PACKED_KERNEL_UNSUITABLE;
+	ret = packed_kernel_load(packed, mem, &boot->elf, err);
+	if (ret == 0)
+		kernel_cache_store(boot->cache, mem, &boot->elf, time(NULL));
+	return ret;
+}
+
 static int load_payload(struct boot *boot, struct gmem *mem, struct plan *plan, struct err *err)
 {
 	const struct bzimage *bz = &boot->bzimage;
@@ -343,8 +370,7 @@ static int load_payload(struct boot *boot, struct gmem *mem, struct plan *plan, 
 		.opaque = plan,
 	};
 
-	boot->kernel_way = "unpacked";
-	return packed_kernel_load(&packed, mem, &boot->elf, err);
+	return unpack_kernel(boot, &packed, mem, err);
 }
 
 static int load_bzimage(struct boot *boot, struct gmem *mem, struct plan *plan,
@@ -405,9 +431,8 @@ static int load_packed_elf(struct boot *boot, struct gmem *mem, struct plan *pla
 		.accept = accept_in_ram,
 		.opaque = &fit,
 	};
-	int ret = packed_kernel_load(&packed, mem, &boot->elf, err);
+	int ret = unpack_kernel(boot, &packed, mem, err);
 
-	boot->kernel_way = "unpacked";
 	if (ret == PACKED_KERNEL_UNSUITABLE)
 		return err_set(err, EXIT_CODE_IMAGE, ENOEXEC,
 			"the kernel %s unpacks to an ELF file that can't be started",

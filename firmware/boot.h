@@ -36,6 +36,7 @@ struct boot_config {
 	 * address (KASLR).
 	 */
 	bool unpack;
+	bool cache; /* keep what is unpacked, for the next start: see kernel_cache.h */
 };
 
 /* Guest-physical memory that is neither RAM nor a device's: [base, base + size). */

@@ -172,6 +172,11 @@ const struct opt config_options[] = {
 		FIELD(no_unpack),
 		.help = "Let the kernel's own code unpack it, as firmware would. Without this vmm "
 			"unpacks gzip, LZ4 and Zstandard itself, which is faster."},
+	{.name = "no-kernel-cache",
+		.type = OPT_FLAG,
+		FIELD(no_kernel_cache),
+		.help = "Neither keep the unpacked kernel for the next start nor look for one "
+			"that was kept."},
 
 	{.name = "machine",
 		.type = OPT_CUSTOM,

@@ -123,6 +123,7 @@ struct vm_config {
 	unsigned cpus;
 	bool hugepages;
 	bool no_unpack;
+	bool no_kernel_cache;
 	bool no_rng;
 	bool no_balloon;
 	struct vsock_config vsock;

@@ -124,6 +124,7 @@ static int open_files(struct machine *machine, struct err *err)
 		.initrd_path = config->initrd,
 		/* Who asks for a random kernel address gets the kernel's own decompressor. */
 		.unpack = !config->no_unpack && !cmdline_has(config->append, "kaslr"),
+		.cache = !config->no_kernel_cache,
 	};
 	int ret = config->kernel ? boot_open(&machine->boot, &boot_config, err) : 0;
 

@@ -1,0 +1,271 @@
+/*
+ * See kernel_cache.h. The folder, who may have written there, and the entry's file; what stands in
+ * it is kernel_cache_entry.c's business.
+ *
+ * What may be there                        what becomes of it        where            test
+ * a folder or entry of another user        not used                  is_ours()        cache_refuses_others
+ * one that others may write to             not used                  is_ours()        cache_refuses_others
+ * a symbolic link in the place of either   not followed              O_NOFOLLOW       cache_follows_no_links
+ * no folder, no room, no permission        no cache                  open_folder()    cache_lives_without_room
+ * a kernel that is being written           no entry                  is_settled()     cache_waits_for_the_writer
+ * more than ENTRIES_MAX or BYTES_MAX       the oldest go             remove_old()     cache_removes_the_oldest
+ */
+#include "firmware/kernel_cache.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "firmware/kernel_cache_entry.h"
+#include "vmm/base/log.h"
+
+enum {
+	ENTRIES_MAX = 8,
+	NAME_BYTES = 32,
+	SETTLE_S = 2, /* two writes within one tick of a file system's clock look the same */
+	LEFT_OVER_S = 3600,
+};
+
+#define BYTES_MAX (512 * MIB)
+#define SUFFIX	  ".kernel"
+
+struct kernel_cache {
+	struct kernel_identity identity;
+	int folder_fd, entry_fd; /* -1: none */
+	uint64_t entry_bytes;
+	char name[NAME_BYTES];
+};
+
+/* ---- The folder ---- */
+
+static bool is_ours(const struct stat *st)
+{
+	return st->st_uid == geteuid() && !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* Opens the folder `name` in `parent` (any path for AT_FDCWD), made if need be. */
+static int open_folder(int parent, const char *name, bool follow)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
+	int fd = openat(parent, name, flags);
+
+	if (fd < 0 && errno == ENOENT && mkdirat(parent, name, 0700) == 0)
+		fd = openat(parent, name, flags);
+	return fd;
+}
+
+/* The folder inside of `parent`, which is closed; -1 where it can't be or is not ours. */
+static int enter_folder(int parent, const char *name)
+{
+	int fd = parent < 0 ? -1 : open_folder(parent, name, false);
+	struct stat st;
+
+	if (parent >= 0)
+		close(parent);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !is_ours(&st))) {
+		log_debug("kernels are not cached: other users may write to the folder %s", name);
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static int open_kernels_folder(void)
+{
+	const char *home = getenv("HOME"), *base = getenv("XDG_CACHE_HOME");
+	char path[4096];
+	int fd;
+
+	if (base && base[0] == '/')
+		snprintf(path, sizeof(path), "%s", base);
+	else if (home && home[0] == '/')
+		snprintf(path, sizeof(path), "%s/.cache", home);
+	else
+		return -1;
+	fd = open_folder(AT_FDCWD, path, true);
+	return enter_folder(enter_folder(fd, "vmm"), "kernels");
+}
+
+/* ---- The entry's file ---- */
+
+/* False: the file may still change without its times showing it. */
+static bool is_settled(const struct kernel_identity *identity, int64_t now_s)
+{
+	return identity->mtime_s + SETTLE_S < now_s && identity->ctime_s + SETTLE_S < now_s;
+}
+
+static void open_entry(struct kernel_cache *cache)
+{
+	struct stat st;
+
+	cache->entry_fd = openat(
+		cache->folder_fd, cache->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (cache->entry_fd < 0)
+		return;
+	if (fstat(cache->entry_fd, &st) < 0 || !S_ISREG(st.st_mode) || !is_ours(&st)) {
+		close(cache->entry_fd);
+		cache->entry_fd = -1;
+		return;
+	}
+	cache->entry_bytes = (uint64_t)st.st_size;
+}
+
+struct kernel_cache *kernel_cache_open(int kernel_fd, uint64_t offset)
+{
+	struct kernel_cache *cache = calloc(1, sizeof(*cache));
+
+	if (!cache)
+		return NULL;
+	cache->entry_fd = -1;
+	cache->folder_fd = open_kernels_folder();
+	if (cache->folder_fd < 0 || !kernel_identity_read(&cache->identity, kernel_fd, offset)) {
+		kernel_cache_close(cache);
+		return NULL;
+	}
+	snprintf(cache->name, sizeof(cache->name), "%016llx" SUFFIX,
+		(unsigned long long)kernel_identity_number(&cache->identity));
+	open_entry(cache);
+	return cache;
+}
+
+void kernel_cache_close(struct kernel_cache *cache)
+{
+	if (!cache)
+		return;
+	if (cache->entry_fd >= 0)
+		close(cache->entry_fd);
+	if (cache->folder_fd >= 0)
+		close(cache->folder_fd);
+	free(cache);
+}
+
+bool kernel_cache_has(const struct kernel_cache *cache)
+{
+	return cache && cache->entry_fd >= 0;
+}
+
+int kernel_cache_load(struct kernel_cache *cache, const struct packed_kernel *packed,
+	struct gmem *mem, struct elf_image *image, struct err *err)
+{
+	int ret;
+
+	if (!kernel_cache_has(cache))
+		return KERNEL_CACHE_MISS;
+	ret = kernel_entry_load(
+		cache->entry_fd, cache->entry_bytes, &cache->identity, packed, mem, image, err);
+	if (ret == KERNEL_CACHE_MISS) {
+		log_debug("the cached kernel %s can't be used: it is replaced", cache->name);
+		close(cache->entry_fd);
+		cache->entry_fd = -1;
+	}
+	return ret;
+}
+
+/* ---- Room ---- */
+
+struct old {
+	char name[NAME_BYTES];
+	time_t used_s;
+	uint64_t bytes;
+};
+
+/* Files that a killed vmm left behind while it wrote. */
+static bool is_left_over(const char *name, const struct stat *st)
+{
+	return !strncmp(name, "new-", 4) && st->st_mtime + LEFT_OVER_S < time(NULL);
+}
+
+static unsigned list_entries(DIR *dir, int folder_fd, struct old *list, unsigned room)
+{
+	const size_t suffix_len = strlen(SUFFIX);
+	unsigned count = 0;
+	struct dirent *d;
+	struct stat st;
+
+	while ((d = readdir(dir)) && count < room) {
+		size_t len = strlen(d->d_name);
+
+		if (len >= NAME_BYTES ||
+			fstatat(folder_fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (is_left_over(d->d_name, &st))
+			unlinkat(folder_fd, d->d_name, 0);
+		if (len <= suffix_len || strcmp(d->d_name + len - suffix_len, SUFFIX) != 0)
+			continue;
+		list[count].used_s = MAX(st.st_mtime, st.st_atime);
+		list[count].bytes = (uint64_t)st.st_blocks * 512;
+		memcpy(list[count++].name, d->d_name, len + 1);
+	}
+	return count;
+}
+
+static int compare_age(const void *a, const void *b)
+{
+	const struct old *one = a, *other = b;
+
+	return one->used_s > other->used_s ? -1 : one->used_s < other->used_s;
+}
+
+/* All but the newest that fit; never the one that was just made. */
+static void remove_old(const struct kernel_cache *cache)
+{
+	struct old list[4 * ENTRIES_MAX];
+	uint64_t bytes = 0;
+	unsigned count, kept = 0;
+	int fd = openat(cache->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	count = list_entries(dir, cache->folder_fd, list, ARRAY_SIZE(list));
+	qsort(list, count, sizeof(*list), compare_age);
+	for (unsigned i = 0; i < count; i++) {
+		bool is_new = !strcmp(list[i].name, cache->name);
+
+		bytes += list[i].bytes;
+		if (is_new || (++kept < ENTRIES_MAX && bytes <= BYTES_MAX))
+			continue;
+		unlinkat(cache->folder_fd, list[i].name, 0);
+		bytes -= list[i].bytes;
+	}
+	closedir(dir);
+}
+
+/* ---- Storing ---- */
+
+void kernel_cache_store(struct kernel_cache *cache, const struct gmem *mem,
+	const struct elf_image *image, int64_t now_s)
+{
+	char name[NAME_BYTES];
+	int fd, ret;
+
+	if (!cache || cache->entry_fd >= 0 || !is_settled(&cache->identity, now_s))
+		return;
+	snprintf(name, sizeof(name), "new-%d-%08x", (int)getpid(), (unsigned)util_now_ns());
+	fd = openat(
+		cache->folder_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		log_debug("the unpacked kernel can't be cached: %s", strerror(errno));
+		return;
+	}
+	ret = kernel_entry_write(fd, &cache->identity, mem, image);
+	if (ret == 0 && renameat(cache->folder_fd, name, cache->folder_fd, cache->name) < 0)
+		ret = -errno;
+	close(fd);
+	if (ret < 0) {
+		log_debug("the unpacked kernel can't be cached: %s", strerror(-ret));
+		unlinkat(cache->folder_fd, name, 0);
+		return;
+	}
+	/* The next reset finds it. */
+	open_entry(cache);
+	remove_old(cache);
+}
