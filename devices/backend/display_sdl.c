@@ -134,7 +134,8 @@ static int timeout_ms(const struct display_sdl *self, uint64_t until_ns, uint64_
 	return ms > INT32_MAX ? -1 : (int)ms;
 }
 
-static void sleep_until(struct display_sdl *self, uint64_t until_ns, uint64_t now_ns)
+/* True: the server may have sent something. */
+static bool sleep_until(struct display_sdl *self, uint64_t until_ns, uint64_t now_ns)
 {
 	struct pollfd fds[] = {
 		{.fd = self->wake_fd, .events = POLLIN},
@@ -144,7 +145,8 @@ static void sleep_until(struct display_sdl *self, uint64_t until_ns, uint64_t no
 
 	poll(fds, ARRAY_SIZE(fds), timeout_ms(self, until_ns, now_ns));
 	if (fds[0].revents && read(self->wake_fd, &count, sizeof(count)) < 0)
-		return;
+		log_debug("the window was woken twice");
+	return fds[1].revents || self->connection_fd < 0;
 }
 
 static uint64_t next_timer_ns(const struct display_sdl *self)
@@ -155,16 +157,20 @@ static uint64_t next_timer_ns(const struct display_sdl *self)
 }
 
 /*
- * Events are taken again after each look, before it sleeps: what the library read from the
- * connection meanwhile does not show at the descriptor any more.
+ * Events are taken when the server has sent something, and whenever it was spoken to: what the
+ * library read from the connection meanwhile does not show at the descriptor any more. An idle
+ * window asks the library nothing.
  */
 static void run_window(struct display_sdl *self)
 {
 	uint64_t now_ns, look_ns;
+	bool has_events = true;
 
 	while (!atomic_load(&self->must_end)) {
-		take_events(self);
-		if (atomic_exchange(&self->is_input_new, false))
+		if (has_events)
+			take_events(self);
+		has_events = atomic_exchange(&self->is_input_new, false);
+		if (has_events)
 			display_sdl_handle_input_change(self);
 		now_ns = util_now_ns();
 		display_sdl_tell_size(self, now_ns);
@@ -172,9 +178,9 @@ static void run_window(struct display_sdl *self)
 			self->all_dirty = true;
 		look_ns = display_sdl_next_look_ns(self);
 		if (look_ns <= now_ns)
-			display_sdl_look(self);
-		else
-			sleep_until(self, MIN(look_ns, next_timer_ns(self)), now_ns);
+			has_events |= display_sdl_look(self);
+		else if (!has_events)
+			has_events = sleep_until(self, MIN(look_ns, next_timer_ns(self)), now_ns);
 	}
 }
 

@@ -125,8 +125,8 @@ void display_sdl_map(
 
 /* ---- display_sdl_paint.c ---- */
 
-/* Looks at the display and shows what is new. */
-void display_sdl_look(struct display_sdl *self);
+/* Looks at the display and shows what is new. True: the server was spoken to. */
+bool display_sdl_look(struct display_sdl *self);
 /* When to do it again; UINT64_MAX: not before something happens. */
 uint64_t display_sdl_next_look_ns(struct display_sdl *self);
 /* Keeps what a frame says beside the picture. True: the picture has another size. */

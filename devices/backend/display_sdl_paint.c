@@ -239,15 +239,15 @@ static void show_rest(struct display_sdl *self, bool title, bool cursor, bool si
 		display_sdl_follow_guest(self);
 }
 
-void display_sdl_look(struct display_sdl *self)
+bool display_sdl_look(struct display_sdl *self)
 {
 	struct display_frame frame;
-	bool is_other_size, title, cursor, is_painted;
+	bool is_other_size, title, cursor, is_painted, had_canvas = self->canvas.pixels;
 
 	atomic_fetch_add(&self->looks, 1);
 	self->last_look_ns = util_now_ns();
 	if (!get_canvas(self))
-		return;
+		return true;
 	atomic_store(&self->is_woken, false);
 	display_begin_frame(&self->viewer, &frame);
 	title = frame.state_changed;
@@ -266,6 +266,7 @@ void display_sdl_look(struct display_sdl *self)
 		present(self, &painted);
 	}
 	show_rest(self, title, cursor, is_other_size);
+	return !had_canvas || is_painted || title || cursor || is_other_size;
 }
 
 uint64_t display_sdl_next_look_ns(struct display_sdl *self)
