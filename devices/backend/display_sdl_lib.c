@@ -31,7 +31,7 @@ int display_sdl_lib_load(struct display_sdl_lib *lib, struct err *err)
 		void *slot;
 	} symbols[] = {
 #define SYMBOL(function) {"SDL_" #function, &lib->function},
-		DISPLAY_SDL_FUNCTIONS(SYMBOL)
+		DISPLAY_SDL_FUNCTIONS(SYMBOL) SYMBOL(GetWindowWMInfo)
 #undef SYMBOL
 	};
 	void *handle = dlopen(SDL_LIBRARY, RTLD_NOW | RTLD_LOCAL);

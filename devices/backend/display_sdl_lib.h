@@ -31,7 +31,6 @@
 	F(GetWindowDisplayIndex)                                                                   \
 	F(GetWindowSize)                                                                           \
 	F(GetWindowSurface)                                                                        \
-	F(GetWindowWMInfo)                                                                         \
 	F(Init)                                                                                    \
 	F(PollEvent)                                                                               \
 	F(PumpEvents)                                                                              \
@@ -51,13 +50,13 @@
 	F(UpperBlit)
 
 struct SDL_SysWMinfo;
-extern DECLSPEC SDL_bool SDLCALL SDL_GetWindowWMInfo(
-	SDL_Window *window, struct SDL_SysWMinfo *info);
 
 struct display_sdl_lib {
 #define DISPLAY_SDL_MEMBER(name) __typeof__(&SDL_##name) name;
 	DISPLAY_SDL_FUNCTIONS(DISPLAY_SDL_MEMBER)
 #undef DISPLAY_SDL_MEMBER
+	/* Declared where the window systems are. */
+	SDL_bool(SDLCALL *GetWindowWMInfo)(SDL_Window *window, struct SDL_SysWMinfo *info);
 };
 
 /*
