@@ -59,6 +59,20 @@
 		"pointer, as a PNG file; - stands for standard output. The machine may run, be "   \
 		"paused, and have no window (--display none). A file that is there is replaced "   \
 		"when the new one is whole.")                                                      \
+	VERB(key, "NAME KEY...", "machine", "press keys of a machine with a screen",               \
+		"Presses and releases one key after the other. Keys are places on a keyboard, "    \
+		"named as Linux names them: a, 1, f1, enter, leftshift, kpenter, volumeup; also "  \
+		"ctrl, alt, shift, win, altgr, del. Several at once are joined: "                  \
+		"vmm key NAME ctrl-alt-delete. What they mean is the guest's keyboard layout's "   \
+		"business. Exit status 0: the guest has taken them. 6: it does not, or there is "  \
+		"no such machine.")                                                                \
+	VERB(type, "NAME TEXT", "machine", "type a text on a US keyboard",                         \
+		"As vmm key, with the keys that make this text where the guest's layout is US. "   \
+		"The text is one word of the command line; a line feed in it is Enter.")           \
+	VERB(pointer, "NAME WORD...", "machine", "move the pointer, click, turn the wheel",        \
+		"Each word is one act: X,Y a pixel of the screen as it is now; by=DX,DY a "        \
+		"movement, with --pointer mouse; left, right, middle, side or extra a click; "     \
+		"wheel-up, wheel-down, wheel-left or wheel-right a notch.")                        \
 	VERB(pause, "NAME", "machine", "let a machine stand still",                                \
 		"All its processors stop until vmm resume. Its memory stays, its disks and "       \
 		"connections stay open. Its clocks go on: after the pause the guest's time is "    \

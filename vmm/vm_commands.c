@@ -147,6 +147,7 @@ static void run_status(struct control_call *call, void *opaque)
 	print_consoles(call, &vm->machine);
 	vm_print_nics(call, &vm->machine);
 	vm_print_window(call, &vm->machine);
+	vm_print_input(call, &vm->machine);
 }
 
 /* ---- Life ---- */
@@ -202,6 +203,8 @@ const struct control_command vm_commands[] = {
 	{"link", "[NIC] up|down", 1, 2, vm_command_link},
 	{"screen", "WIDTHxHEIGHT", 1, 1, vm_command_screen},
 	{"balloon", "[SIZE]", 0, 1, vm_command_balloon},
+	{"key", "[CHORD...]", 0, CONTROL_WORDS_MAX, vm_command_key},
+	{"pointer", "WORD...", 1, CONTROL_WORDS_MAX, vm_command_pointer},
 	{"screenshot", "", 0, 0, vm_command_screenshot},
 	{.name = NULL},
 };

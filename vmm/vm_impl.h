@@ -100,5 +100,10 @@ void vm_command_balloon(struct control_call *call, void *opaque);
 /* vm_display.c: a picture of the screen. */
 void vm_command_screenshot(struct control_call *call, void *opaque);
 
+/* vm_input.c: lines for the status, and commands. */
+void vm_print_input(struct control_call *call, const struct machine *machine);
+void vm_command_key(struct control_call *call, void *opaque);
+void vm_command_pointer(struct control_call *call, void *opaque);
+
 /* What others may ask of the machine, for control_start() with a struct vm. */
 extern const struct control_command vm_commands[];

@@ -243,6 +243,16 @@ unsigned input_leds(const struct input *input)
 	return leds;
 }
 
+unsigned input_waiting(const struct input *input)
+{
+	unsigned used;
+
+	pthread_mutex_lock(mutex_of(input));
+	used = input->used;
+	pthread_mutex_unlock(mutex_of(input));
+	return used;
+}
+
 uint64_t input_dropped(const struct input *input)
 {
 	uint64_t dropped;

@@ -66,6 +66,9 @@ bool input_takes_positions(const struct input *input);
 /* Lamps as a mask of 1 << LED_NUML, LED_CAPSL, LED_SCROLLL, of the keyboard in use. */
 unsigned input_leds(const struct input *input);
 
+/* Events that no device has taken yet. */
+unsigned input_waiting(const struct input *input);
+
 /* Presses, steps and motions for which there was no room, since the start. */
 uint64_t input_dropped(const struct input *input);
 

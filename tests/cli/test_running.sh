@@ -52,6 +52,14 @@ gives 6 "no machine 'web' is running" screenshot web "$work/a.png"
 gives 6 "no machine 'web' is running" screenshot web -
 check "no picture, no file" test ! -e "$work/a.png"
 gives 2 '--timeout' stop web --timeout soon
+gives 2 'key needs NAME KEY...' key web
+gives 2 "there is no key 'foo' in 'ctrl-foo'" key web ctrl-foo
+gives 6 "no machine 'web' is running" key web ctrl-alt-delete a
+gives 2 'type needs NAME TEXT' type web two words
+gives 2 'no key for byte 3 of the text' type web $'ab\001'
+gives 6 "no machine 'web' is running" type web 'Hello, World!'
+gives 2 'pointer needs NAME WORD...' pointer web
+gives 6 "no machine 'web' is running" pointer web 0,0 left
 gives 2 'resize needs a NAME and WIDTHxHEIGHT' resize web
 gives 6 "no machine 'web' is running" resize web 800x600
 
