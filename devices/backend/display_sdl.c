@@ -149,11 +149,12 @@ static bool sleep_until(struct display_sdl *self, uint64_t until_ns, uint64_t no
 	return fds[1].revents || self->connection_fd < 0;
 }
 
+/* A size is told when the canvas has it, which for a window that is hidden may take long. */
 static uint64_t next_timer_ns(const struct display_sdl *self)
 {
 	uint64_t next_ns = self->overlay.note[0] ? self->overlay.note_end_ns : UINT64_MAX;
 
-	return self->tell_ns ? MIN(next_ns, self->tell_ns) : next_ns;
+	return self->tell_ns && self->canvas.pixels ? MIN(next_ns, self->tell_ns) : next_ns;
 }
 
 /*

@@ -616,6 +616,56 @@ static bool title_has(const char *text)
 	return system(command) == 0;
 }
 
+/* A square of one colour that hides what is below it. */
+static void show_cursor(uint32_t side)
+{
+	struct display_cursor cursor = {.width = side, .height = side};
+
+	for (uint32_t i = 0; i < side * side; i++)
+		cursor.argb[i] = 0xffff8000;
+	display_set_cursor(&t.source, &cursor);
+}
+
+static bool has_cursor(unsigned x, unsigned y)
+{
+	return x_server_pixel(&t.server, x, y) == 0xff8000;
+}
+
+static void hosts_pointer_looks_like_the_guests(void **state)
+{
+	(void)state;
+	need_server();
+	x_server_do("mousemove 100 100");
+	show_cursor(8);
+	wait_until(has_cursor(100, 100) && has_cursor(107, 107) && !has_cursor(108, 108));
+	/* A guest that hides its pointer hides the host's. */
+	show_cursor(0);
+	wait_until(!count_wrong(0, 0, 1));
+	show_cursor(4);
+	wait_until(has_cursor(103, 103) && !has_cursor(104, 104));
+}
+
+static void grabbed_pointer_is_painted(void **state)
+{
+	(void)state;
+	need_server();
+	x_server_do("mousemove 100 100 click 1");
+	wait_until(title_has("(Ctrl+Alt releases)"));
+	show_cursor(8);
+	display_move_cursor(&t.source, 20, 30);
+	wait_until(has_cursor(20, 30) && has_cursor(27, 37));
+	/* What it hid is seen again, and drawing below leaves it on top. */
+	display_move_cursor(&t.source, WIDTH - 4, -4);
+	wait_until(has_cursor(WIDTH - 1, 3) && !has_cursor(20, 30));
+	damage(0, 0, WIDTH, 2);
+	settle();
+	assert_true(has_cursor(WIDTH - 1, 0));
+	x_server_do("keydown ctrl keydown alt keyup alt keyup ctrl");
+	wait_until(!title_has("releases"));
+	x_server_do("mousemove %d %d", SCREEN_WIDTH - 1, SCREEN_HEIGHT - 1);
+	wait_until(!count_wrong(0, 0, 1));
+}
+
 static void click_grabs_a_relative_pointer(void **state)
 {
 	const struct input_event *move;
@@ -775,8 +825,11 @@ int main(int argc, char **argv)
 		window_test(host_keys_are_not_the_guests),
 		window_test(pointer_reaches_every_corner),
 		window_test(buttons_and_wheel_arrive),
+		window_test(hosts_pointer_looks_like_the_guests),
 		cmocka_unit_test_setup_teardown(
 			click_grabs_a_relative_pointer, set_up_relative, tear_down),
+		cmocka_unit_test_setup_teardown(
+			grabbed_pointer_is_painted, set_up_relative, tear_down),
 		window_test(title_says_name_and_state),
 		window_test(closing_asks_and_then_ends),
 		own_process_test(window_survives_its_server),
