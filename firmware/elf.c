@@ -81,7 +81,7 @@ static bool walk_notes(
 {
 	uint64_t len = MIN(phdr->p_filesz, (Elf64_Xword)NOTES_MAX), pos = 0;
 	uint64_t align = phdr->p_align == 8 ? 8 : 4;
-	uint8_t *notes = malloc(NOTES_MAX);
+	uint8_t *notes = malloc(len + 1);
 	bool found = false;
 
 	if (!notes || !source_read(source, phdr->p_offset, notes, len))

@@ -140,8 +140,7 @@ static bool probe_elf(
 	switch (elf_judge(source)) {
 	case ELF_NONE:
 		return false;
-	case ELF_KERNEL:
-		say(info, IMAGE_ELF, "an x86-64 ELF kernel");
+	case ELF_KERNEL: /* probe_kernel() knew it */
 		break;
 	case ELF_CUT:
 		say(info, IMAGE_OTHER, "the cut beginning of an ELF file");
@@ -234,13 +233,24 @@ static void probe_rest(const uint8_t *head, size_t len, struct image_info *info)
 		say(info, IMAGE_OTHER, "a file of unknown format");
 }
 
-static void probe_plain(
-	const struct source *source, const uint8_t *head, size_t len, struct image_info *info)
+/* What can be told without looking at more than headers. */
+static bool probe_kernel(const struct source *source, struct image_info *info)
 {
 	if (bzimage_is_linux(source))
 		say(info, IMAGE_BZIMAGE, "a Linux kernel for x86");
-	else if (!probe_elf(source, head, len, info) && !probe_magic(head, len, info) &&
-		!probe_pe(source, head, len, info) && !probe_disk(source, info))
+	else if (elf_judge(source) == ELF_KERNEL)
+		say(info, IMAGE_ELF, "an x86-64 ELF kernel");
+	else
+		return false;
+	return true;
+}
+
+static void probe_plain(
+	const struct source *source, const uint8_t *head, size_t len, struct image_info *info)
+{
+	if (!probe_kernel(source, info) && !probe_elf(source, head, len, info) &&
+		!probe_magic(head, len, info) && !probe_pe(source, head, len, info) &&
+		!probe_disk(source, info))
 		probe_rest(head, len, info);
 }
 
@@ -270,10 +280,15 @@ static void probe_packed(const struct source *source, struct image_info *info)
 
 void image_probe(const struct source *source, struct image_info *info)
 {
-	uint8_t *head = malloc(HEAD_BYTES);
-	size_t len = head ? (size_t)source_read_some(source, 0, head, HEAD_BYTES) : 0;
+	uint8_t *head;
+	size_t len;
 
 	*info = (struct image_info){.kind = IMAGE_OTHER, .packing = UNPACK_NONE};
+	/* What is started most often is known by its first bytes. */
+	if (probe_kernel(source, info))
+		return;
+	head = malloc(HEAD_BYTES);
+	len = head ? (size_t)source_read_some(source, 0, head, HEAD_BYTES) : 0;
 	if (!len) {
 		say(info, IMAGE_OTHER,
 			source->size ? "a file that can't be read" : "an empty file");

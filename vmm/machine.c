@@ -359,7 +359,9 @@ int machine_init(struct machine *machine, const struct vm_config *config,
 {
 	int ret;
 
-	*machine = (struct machine){.config = config, .hooks = *hooks, .mem.fd = -1};
+	machine->config = config;
+	machine->hooks = *hooks;
+	machine->mem.fd = -1;
 	ret = loop_create(&machine->loop, err);
 	if (ret < 0)
 		return ret;

@@ -81,7 +81,7 @@ struct machine {
 
 /*
  * Opens all that the configuration names (kernel, disks, consoles), then KVM, and
- * makes the devices. No guest code runs yet. On failure the machine is finished
+ * makes the devices. `machine` is zero. No guest code runs yet. On failure the machine is finished
  * and the sentence says which part.
  */
 int machine_init(struct machine *machine, const struct vm_config *config,

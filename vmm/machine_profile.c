@@ -152,7 +152,7 @@ static int write_file(const char *path, const uint8_t *data, size_t len, struct 
 
 int machine_profile_dump(const struct vm_config *config, struct err *err)
 {
-	struct machine *machine = malloc(sizeof(*machine));
+	struct machine *machine = calloc(1, sizeof(*machine));
 	uint8_t *tree = malloc(FDT_BYTES_MAX);
 	size_t bytes;
 	int ret;

@@ -445,15 +445,15 @@ static int claim_name(struct vm *vm, struct vm_config *config, struct err *err)
 
 int vm_run(struct vm_config *config, struct err *err)
 {
-	struct vm vm = {
-		.config = config,
-		.err = err,
-		.mutex = PTHREAD_MUTEX_INITIALIZER,
-	};
+	/* Zero without being written to: most of it is room for more than a machine has. */
+	static struct vm vm;
 	const struct machine_hooks hooks = {on_request, on_vcpu_event, &vm,
 		config->boot_timer == BOOT_TIMER_OFF ? NULL : &vm.boot_timer};
 	int ret;
 
+	vm.config = config;
+	vm.err = err;
+	pthread_mutex_init(&vm.mutex, NULL);
 	vm.event_task = (struct loop_task){.fn = handle_event, .opaque = &vm};
 	vm.timeout = (struct loop_timer){.fn = handle_timeout, .opaque = &vm};
 	vm.grace = (struct loop_timer){.fn = handle_grace, .opaque = &vm};

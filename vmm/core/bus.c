@@ -7,7 +7,10 @@
 
 void bus_init(struct bus *bus, const char *name)
 {
-	*bus = (struct bus){.name = name};
+	/* Not the table: it is large, and nothing looks behind `count`. */
+	bus->name = name;
+	bus->count = 0;
+	bus->frozen = false;
 }
 
 int bus_add(struct bus *bus, const struct bus_range *range, struct err *err)

@@ -73,6 +73,9 @@ static int map_memory(struct gmem *mem, struct err *err)
 	}
 	/* All are wishes: a kernel without the feature loses speed or a smaller core file only. */
 	(void)madvise(aligned, mem->size, MADV_HUGEPAGE);
+	/* Few pages of the first 2 MiB are ever used: to zero all would cost each start more. */
+	if (!mem->hugepages)
+		(void)madvise(aligned, MIN(mem->size, HUGE_PAGE_BYTES), MADV_NOHUGEPAGE);
 	(void)madvise(aligned, mem->size, MADV_DONTDUMP);
 	(void)madvise(aligned, mem->size, MADV_DONTFORK);
 	return 0;

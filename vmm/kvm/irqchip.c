@@ -147,7 +147,7 @@ static bool is_same_bell(const struct kvm_doorbell *a, const struct kvm_doorbell
 
 static struct kvm_doorbell *find_bell(struct kvm *kvm, const struct kvm_doorbell *wanted)
 {
-	for (size_t i = 0; i < KVM_DOORBELLS_MAX; i++)
+	for (size_t i = 0; i < kvm->doorbell_count; i++)
 		if (is_same_bell(&kvm->doorbells[i], wanted))
 			return &kvm->doorbells[i];
 	return NULL;
@@ -155,10 +155,13 @@ static struct kvm_doorbell *find_bell(struct kvm *kvm, const struct kvm_doorbell
 
 static struct kvm_doorbell *find_free_bell(struct kvm *kvm)
 {
-	for (size_t i = 0; i < KVM_DOORBELLS_MAX; i++)
+	for (size_t i = 0; i < kvm->doorbell_count; i++)
 		if (!kvm->doorbells[i].used)
 			return &kvm->doorbells[i];
-	return NULL;
+	if (kvm->doorbell_count == KVM_DOORBELLS_MAX)
+		return NULL;
+	kvm->doorbells[kvm->doorbell_count].used = false;
+	return &kvm->doorbells[kvm->doorbell_count++];
 }
 
 static int add_bell(struct kvm *kvm, const struct kvm_doorbell *wanted)
@@ -232,7 +235,7 @@ static void apply_pin(struct kvm *kvm, unsigned gsi)
 /* A doorbell that KVM refuses is dropped: the write then arrives over the bus. */
 static void apply_bells(struct kvm *kvm)
 {
-	for (size_t i = 0; i < KVM_DOORBELLS_MAX; i++) {
+	for (size_t i = 0; i < kvm->doorbell_count; i++) {
 		struct kvm_doorbell *bell = &kvm->doorbells[i];
 		int ret = bell->used ? tell_doorbell(kvm, bell, true) : 0;
 

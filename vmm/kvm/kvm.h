@@ -85,7 +85,8 @@ struct kvm {
 	struct kvm_wire wires[KVM_WIRES_MAX];
 	size_t wire_count;
 	struct kvm_gsi gsi[KVM_GSI_COUNT];
-	struct kvm_doorbell doorbells[KVM_DOORBELLS_MAX];
+	size_t doorbell_count;				  /* entries that are or were in use */
+	struct kvm_doorbell doorbells[KVM_DOORBELLS_MAX]; /* last: see kvm_open() */
 };
 
 /*
