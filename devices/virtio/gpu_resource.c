@@ -99,13 +99,12 @@ uint32_t gpu_resource_create(
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-void gpu_resource_destroy(struct gpu_resources *resources, struct gpu_resource *resource)
+/* The first of a list is taken out of it and freed. */
+static void destroy_first(struct gpu_resources *resources, struct gpu_resource **list)
 {
-	struct gpu_resource **link = list_of(resources, resource->id);
+	struct gpu_resource *resource = *list;
 
-	while (*link != resource)
-		link = &(*link)->next;
-	*link = resource->next;
+	*list = resource->next;
 	gpu_resource_detach(resources, resource);
 	resources->count--;
 	resources->bytes -= resource->bytes;
@@ -113,11 +112,20 @@ void gpu_resource_destroy(struct gpu_resources *resources, struct gpu_resource *
 	free(resource);
 }
 
+void gpu_resource_destroy(struct gpu_resources *resources, struct gpu_resource *resource)
+{
+	struct gpu_resource **link = list_of(resources, resource->id);
+
+	while (*link != resource)
+		link = &(*link)->next;
+	destroy_first(resources, link);
+}
+
 void gpu_resource_destroy_all(struct gpu_resources *resources)
 {
 	for (unsigned i = 0; i < GPU_RESOURCE_LISTS; i++)
 		while (resources->lists[i])
-			gpu_resource_destroy(resources, resources->lists[i]);
+			destroy_first(resources, &resources->lists[i]);
 }
 
 /* ---- Backing ---- */
