@@ -68,7 +68,7 @@ ZSH_COMPLETION  := $(OUT)/completions/_vmm
 .SUFFIXES:
 .PHONY: all docs packages run check check-quick check-unit check-fuzz check-boot fuzz install \
 	uninstall clean help unit-tests kvm-tests fuzzers replayers guest-default guest-debian \
-	guest-desktop guest-linux FORCE
+	guest-desktop guest-linux bench-check FORCE
 
 all: $(BIN)
 docs: $(MANPAGE) $(BASH_COMPLETION) $(ZSH_COMPLETION)
@@ -131,6 +131,10 @@ $(REPLAY_BINS): $(OUT)/tests/fuzz/replay_%: $(OBJ)/tests/fuzz/fuzz_%.o \
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+# What vmm's own start costs, against tests/bench/start.baseline.
+bench-check: $(BIN)
+	@BUILD='$(BUILD)' VMM='$(abspath $(BIN))' tests/bench/start --check
 
 unit-tests: $(UNIT_BINS)
 kvm-tests: $(KVM_BINS)
