@@ -68,10 +68,21 @@ void vm_command_screen(struct control_call *call, void *opaque)
 		display_request_size(vm->machine.display, width, height);
 }
 
+static void print_vnc(struct control_call *call, const struct display_vnc *vnc)
+{
+	struct display_vnc_stats stats = display_vnc_stats(vnc);
+
+	control_print(call, "vnc_clients=%u\nvnc_looks=%llu\nvnc_frames=%llu\nvnc_bytes=%llu\n",
+		stats.clients, (unsigned long long)stats.looks, (unsigned long long)stats.frames,
+		(unsigned long long)stats.pixels * DISPLAY_PIXEL_BYTES);
+}
+
 void vm_print_window(struct control_call *call, const struct machine *machine)
 {
 	struct display_sdl_stats stats;
 
+	if (machine->vnc)
+		print_vnc(call, machine->vnc);
 	if (!machine->window)
 		return;
 	stats = display_sdl_stats(machine->window);

@@ -35,8 +35,14 @@ check "with nobody there no thread waits for anybody" is 0 "$(grep -lx vnc "/pro
 send 'echo 0 >/sys/class/graphics/fbcon/cursor_blink; echo still; sleep 1; echo quiet'
 expect '^quiet'
 check "a viewer sees what a screenshot has" same_as_screenshot "$socket"
+frames() {
+	"$vmm" status screen | sed -n 's/^vnc_frames=//p'
+}
+
+before=$(frames)
 "$peer" watch "$socket" 5 >"$work/idle"
 check "an idle screen sends nothing" is 'updates 0 pixels 0' "$(cat "$work/idle")"
+check "but the first picture nothing is drawn" is $((before + 1)) "$(frames)"
 "$peer" watch "$socket" 4 >"$work/line" &
 watcher=$!
 sleep 1
