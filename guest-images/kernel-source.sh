@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # A kernel of our own from Debian's linux-source-6.1 and a configuration fragment: bzImage, vmlinux
-# and config. Sourced after `image` (its name) and `fragment` (relative to the tree) are set; does
-# all there is to do. It takes minutes, so it is made on request and kept in the cache under a hash
-# of what went in. An interrupted build goes on where it stopped. JOBS sets make's -j.
+# and config. Sourced after `image` (its name) and `fragment` (relative to the tree) are set.
+# It takes minutes, so it is made on request and kept in the cache under a hash of what went in. An
+# interrupted build goes on where it stopped. JOBS sets make's -j.
 
 : "${top:?set top before sourcing kernel-source.sh}" "${image:?}" "${fragment:?}"
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -67,21 +67,21 @@ build_kernel() {
 	keep_result || die "cannot write to $cache"
 }
 
-lock_output "$dest"
-sources=$(echo "$SOURCE" | hash_inputs guest-images/kernel-source.sh "$fragment")
-if up_to_date "$dest/.stamp" "$sources" "$dest/bzImage" "$dest/vmlinux"; then
-	say "ready in ${dest#"$top/"}"
-	exit 0
-fi
-find_source_version
-kept=$cache/guest-linux/$(echo "$version" | hash_inputs "$fragment")
-work=$kept.build
-[ -e "$kept/vmlinux" ] || build_kernel
-make_scratch "$dest"
 publish() {
 	cp "$kept/bzImage" "$kept/vmlinux" "$kept/config" "$scratch/" &&
 		mv -f "$scratch/bzImage" "$scratch/vmlinux" "$scratch/config" "$dest/"
 }
-publish || die "cannot write to $dest"
-echo "$sources" > "$dest/.stamp"
-say "ready in ${dest#"$top/"}"
+
+# The whole way: to bzImage, vmlinux and config in $dest, unless they are there and up to date.
+make_kernel() {
+	lock_output "$dest"
+	sources=$(echo "$SOURCE" | hash_inputs guest-images/kernel-source.sh "$fragment")
+	! up_to_date "$dest/.stamp" "$sources" "$dest/bzImage" "$dest/vmlinux" || return 0
+	find_source_version
+	kept=$cache/guest-linux/$(echo "$version" | hash_inputs "$fragment")
+	work=$kept.build
+	[ -e "$kept/vmlinux" ] || build_kernel
+	make_scratch "$dest"
+	publish || die "cannot write to $dest"
+	echo "$sources" > "$dest/.stamp"
+}

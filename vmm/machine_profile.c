@@ -42,13 +42,12 @@ const char *const *machine_profile_words(enum machine_profile profile)
 	/* guest-images/README.md has what each is worth. */
 	static const char *const micro[] = {
 		/* Reset by port 0xcf9: there is no ACPI register, and no 8042 to try first. */
-		"reboot=p",
+		"reboot=p,force",
 		/* KVM's clock and the TSC are one: no watchdog compares them. */
 		"tsc=reliable",
 		"no_timer_check",
 		/* Waits for all processors to pass by are short instead of cheap. */
 		"rcupdate.rcu_expedited=1",
-		"cryptomgr.notests",
 		NULL,
 	};
 

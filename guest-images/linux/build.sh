@@ -7,3 +7,6 @@ image=linux
 fragment=guest-images/linux/config.fragment
 # shellcheck source-path=SCRIPTDIR source=../kernel-source.sh
 . "$top/guest-images/kernel-source.sh"
+
+make_kernel
+say "ready in ${dest#"$top/"}"

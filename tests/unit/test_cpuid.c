@@ -348,6 +348,28 @@ static void test_empty_table_is_harmless(void **state)
 	assert_non_null(cpuid_find(&table, 0x40000000, 0));
 }
 
+static void test_rates_where_nothing_measures_them(void **state)
+{
+	struct cpuid_config config = config_of(0, 1);
+	struct cpuid_table table;
+
+	(void)state;
+	LOAD(&table, amd);
+	assert_int_equal(cpuid_adapt(&table, &config), 0);
+	assert_null(cpuid_find(&table, 0x40000010, 0));
+	config.tell_rates = true;
+	LOAD(&table, amd);
+	assert_int_equal(cpuid_adapt(&table, &config), 0);
+	assert_int_equal(cpuid_find(&table, 0x40000000, 0)->eax, 0x40000010);
+	assert_int_equal(cpuid_find(&table, 0x40000010, 0)->eax, 2600000);
+	assert_int_equal(cpuid_find(&table, 0x40000010, 0)->ebx, 1000000);
+	/* What is not known is not told. */
+	config.tsc_khz = 0;
+	LOAD(&table, amd);
+	assert_int_equal(cpuid_adapt(&table, &config), 0);
+	assert_null(cpuid_find(&table, 0x40000010, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_tsc_rate_is_exact),
 		cmocka_unit_test(test_unknown_tsc_rate_changes_nothing),
 		cmocka_unit_test(test_old_processor_gets_the_topology_leaf),
+		cmocka_unit_test(test_rates_where_nothing_measures_them),
 		cmocka_unit_test(test_kvm_signature),
 		cmocka_unit_test(test_brand_fills_a_gap_only),
 		cmocka_unit_test(test_full_table_is_an_error),

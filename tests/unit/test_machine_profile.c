@@ -178,7 +178,7 @@ static void words_of_micro(void **state)
 	assert_non_null(strstr(bootargs, "console=hvc0"));
 	/* The person knows better. */
 	assert_non_null(strstr(bootargs, "reboot=t"));
-	assert_null(strstr(bootargs, "reboot=p"));
+	assert_null(strstr(bootargs, "reboot=p,"));
 }
 
 static void dump_that_can_not_be_written(void **state)

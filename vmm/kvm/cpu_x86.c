@@ -105,7 +105,8 @@ static int set_cpuid(const struct kvm *kvm, int vcpu_fd, unsigned id, unsigned c
 	struct cpuid_config config = {.id = id,
 		.cpu_count = cpu_count,
 		.tsc_khz = kvm->tsc_khz,
-		.tsc_deadline = kvm->has_tsc_deadline};
+		.tsc_deadline = kvm->has_tsc_deadline,
+		.tell_rates = kvm->no_pit};
 	struct kvm_cpuid2 *cpuid = alloc_cpuid();
 	int ret = 0;
 

@@ -25,6 +25,9 @@
 #define ECX81_SVM	 BIT(2)
 #define ECX81_TOPOEXT	 BIT(22)
 
+#define HYPERVISOR_RATES UINT32_C(0x40000010)
+#define APIC_BUS_KHZ	 UINT32_C(1000000) /* of KVM's local APIC: a tick is a nanosecond */
+
 /* Kinds of topology levels in leaves 0xB and 0x1F. */
 #define LEVEL_INVALID 0
 #define LEVEL_SMT     1
@@ -247,6 +250,23 @@ static int adapt_hypervisor(struct cpuid_table *table)
 	return find_or_add(table, KVM_CPUID_FEATURES) ? 0 : -ENOSPC;
 }
 
+/* Hypervisors' leaf for the rates of the TSC and of the local APIC's timer, in kHz. */
+static int tell_rates(struct cpuid_table *table, const struct cpuid_config *config)
+{
+	struct cpuid_leaf *signature = cpuid_find(table, KVM_CPUID_SIGNATURE, 0);
+	struct cpuid_leaf *rates;
+
+	if (!config->tell_rates || !config->tsc_khz || !signature)
+		return 0;
+	signature->eax = MAX(signature->eax, HYPERVISOR_RATES);
+	rates = find_or_add(table, HYPERVISOR_RATES);
+	if (!rates)
+		return -ENOSPC;
+	rates->eax = config->tsc_khz;
+	rates->ebx = APIC_BUS_KHZ;
+	return 0;
+}
+
 static int adapt_brand(struct cpuid_table *table, const struct cpuid_config *config)
 {
 	const struct cpuid_leaf *known = cpuid_find(table, 0x80000002, 0);
@@ -282,6 +302,8 @@ int cpuid_adapt(struct cpuid_table *table, const struct cpuid_config *config)
 		ret = adapt_amd_topology(table, config);
 	if (ret == 0)
 		ret = adapt_hypervisor(table);
+	if (ret == 0)
+		ret = tell_rates(table, config);
 	if (ret == 0)
 		ret = adapt_brand(table, config);
 	return ret;

@@ -34,6 +34,7 @@ struct cpuid_config {
 	unsigned cpu_count; /* 1 to 255 */
 	uint32_t tsc_khz;   /* 0 = not known */
 	bool tsc_deadline;  /* KVM's local APIC has the TSC deadline timer */
+	bool tell_rates;    /* there is no timer chip to measure clocks with: leaf 0x40000010 */
 	char brand[48];	    /* the processor's name if KVM's table has none; may be "" */
 };
 
