@@ -82,6 +82,7 @@ bool machine_console_args(const struct machine *machine, const struct device_cla
 	} else if (!strcmp(class->name, "virtio-console")) {
 		args->ports = machine->ports;
 		args->port_count = machine->port_count;
+		args->is_plain = machine->config->profile == PROFILE_MICRO;
 		*count = args->port_count ? 1 : 0;
 	} else {
 		return false;

@@ -124,12 +124,15 @@ static void init_ports(struct virtio_console *console, const struct device_args 
 static int create(struct device **device, const struct device_args *args, struct err *err)
 {
 	struct virtio_console *console = calloc(1, sizeof(*console));
-	uint64_t features = VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT);
+	uint64_t features = 0;
 	int ret;
 
 	if (!console)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for %s", args->name);
 	init_ports(console, args);
+	/* Without messages to wait for, a kernel has its console when the driver returns. */
+	if (!args->is_plain || console->port_count > 1)
+		features |= VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT);
 	if (console->ports[0].chr)
 		features |= VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE) |
 			VIRTIO_FEATURE(VIRTIO_CONSOLE_F_EMERG_WRITE);

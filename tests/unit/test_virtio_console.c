@@ -381,6 +381,26 @@ static void test_device_describes_itself(void **state)
 	assert_int_equal(vdev_of(f)->queue_count, QUEUES);
 }
 
+/* Its driver has a console when it returns, as there is no message to wait for. */
+static void test_plain_console_has_no_messages(void **state)
+{
+	struct fixture *f = *state;
+	struct device_port ports[] = {{.chr = f->chrs[HVC0]}, {.name = "a", .chr = f->chrs[LOG]}};
+	struct device_args args = {
+		.name = "virtio-console1", .ports = ports, .port_count = 1, .is_plain = true};
+
+	for (unsigned count = 1; count <= 2; count++) {
+		struct virtio_dev *vdev;
+		struct device *device;
+
+		args.port_count = count;
+		assert_int_equal(device_create(&device, &virtio_console_class, &args, NULL), 0);
+		vdev = CONTAINER_OF(device, struct virtio_dev, dev);
+		assert_int_equal(!(vdev->offered & BIT(VIRTIO_CONSOLE_F_MULTIPORT)), count == 1);
+		device_destroy(device);
+	}
+}
+
 static void test_handshake(void **state)
 {
 	struct fixture *f = *state;
@@ -1086,6 +1106,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(device_describes_itself),
+		TEST(plain_console_has_no_messages),
 		TEST(handshake),
 		cmocka_unit_test_setup_teardown(
 			test_ports_without_hvc0, setup_without_hvc0, teardown),

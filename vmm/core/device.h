@@ -143,6 +143,7 @@ struct device_args {
 	const struct device *peer;	 /* a device that this one belongs to, or NULL */
 	const struct device_port *ports; /* of a virtio console */
 	unsigned port_count;
+	bool is_plain; /* virtio console: hvc0 alone, without the messages that tell of ports */
 	struct display *display; /* NULL: the machine has no screen, as the next two */
 	struct input *input;
 	uint32_t width, height;	       /* of the screen at first, in pixels */
