@@ -123,12 +123,12 @@ static bool is_zero_page(const uint8_t *page)
 /* False when there are more than there is room for. */
 static bool add_page(struct header *header, uint64_t gpa)
 {
-	struct extent *last = &header->extents[header->extent_count - 1];
+	struct extent *last =
+		header->extent_count ? &header->extents[header->extent_count - 1] : NULL;
 
-	if (header->extent_count && gpa < last->gpa + last->bytes)
+	if (last && gpa < last->gpa + last->bytes)
 		return true; /* two segments on one page */
-	if (header->extent_count &&
-		gpa - (last->gpa + last->bytes) <= GAP_PAGES * (uint64_t)PAGE_BYTES) {
+	if (last && gpa - (last->gpa + last->bytes) <= GAP_PAGES * (uint64_t)PAGE_BYTES) {
 		last->bytes = gpa + PAGE_BYTES - last->gpa;
 		return true;
 	}
