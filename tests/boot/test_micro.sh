@@ -37,6 +37,7 @@ check "KVM's clock" expect '^(kvm-clock|tsc)'
 send 'for i in 1 2 3 4 5 6 7 8 9; do ip -4 addr show eth0 | grep inet && break; sleep 1; done'
 check "an address from the network" expect 'inet 10\.0\.2\.15'
 send 'echo kept >/root/mark; sync; reboot'
+check "reboot: the guest says so" expect 'Requesting system reboot'
 check "reboot: a second prompt from the same process" expect "$prompt"
 send 'cat /root/mark; nproc'
 check "the disk kept what was written" expect '^kept$'
