@@ -183,7 +183,7 @@ static int build_cmdline(struct machine *machine, struct err *err)
 	const struct vm_config *config = machine->config;
 	char root[32];
 	struct cmdline_request request = {
-		.user = config->append, .more = machine_profile_words(config->profile)};
+		.user = config->append, .more = machine_profile_words(config)};
 	int ret;
 
 	machine_display_cmdline(machine, &request);

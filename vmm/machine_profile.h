@@ -14,7 +14,7 @@
 bool machine_profile_allows(enum machine_profile profile, const struct device_class *class);
 
 /* What the kernel is told unless the person says something of the same name; ended by NULL. */
-const char *const *machine_profile_words(enum machine_profile profile);
+const char *const *machine_profile_words(const struct vm_config *config);
 
 /* For the devices of a machine that is described and never runs, where KVM may be missing. */
 extern const struct platform_ops machine_profile_paper_ops;

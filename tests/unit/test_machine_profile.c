@@ -72,7 +72,7 @@ static void pc_is_the_default(void **state)
 	assert_int_equal(config.profile, PROFILE_PC);
 	assert_int_equal(config.nic_count, 1);
 	assert_false(config.no_rng || config.no_balloon);
-	assert_null(machine_profile_words(PROFILE_PC)[0]);
+	assert_null(machine_profile_words(&config)[0]);
 	config_finish(&config);
 }
 
@@ -179,6 +179,11 @@ static void words_of_micro(void **state)
 	/* The person knows better. */
 	assert_non_null(strstr(bootargs, "reboot=t"));
 	assert_null(strstr(bootargs, "reboot=p,"));
+	assert_non_null(strstr(bootargs, "8250.nr_uarts=0"));
+	dump("--machine micro --hvc0 null --serial null");
+	bootargs = fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "bootargs", NULL);
+	assert_non_null(strstr(bootargs, "reboot=p,force"));
+	assert_null(strstr(bootargs, "8250."));
 }
 
 static void dump_that_can_not_be_written(void **state)
