@@ -339,6 +339,7 @@ static int accept_in_plan(void *opaque, const struct elf_image *image, struct er
 static int unpack_kernel(
 	struct boot *boot, const struct packed_kernel *packed, struct gmem *mem, struct err *err)
 {
+	int64_t read_s = time(NULL);
 	int ret = kernel_cache_load(boot->cache, packed, mem, &boot->elf, err);
 
 	boot->kernel_way = "from the cache";
@@ -350,7 +351,7 @@ static int unpack_kernel(
 		return PACKED_KERNEL_UNSUITABLE;
 	ret = packed_kernel_load(packed, mem, &boot->elf, err);
 	if (ret == 0)
-		kernel_cache_store(boot->cache, mem, &boot->elf, time(NULL));
+		kernel_cache_store(boot->cache, mem, &boot->elf, read_s);
 	return ret;
 }
 

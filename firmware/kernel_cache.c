@@ -6,8 +6,12 @@
  * a folder or entry of another user        not used                  is_ours()        cache_refuses_others
  * one that others may write to             not used                  is_ours()        cache_refuses_others
  * a symbolic link in the place of either   not followed              O_NOFOLLOW       cache_follows_no_links
+ * a cache folder of another user           nothing is made in it     may_make_in()    cache_makes_nothing_for_others
  * no folder, no room, no permission        no cache                  open_folder()    cache_lives_without_room
- * a kernel that is being written           no entry                  is_settled()     cache_waits_for_the_writer
+ * a kernel that is being written           no entry                  kernel_identity_is_settled() cache_waits_for_the_writer
+ * one changed before it was unpacked       no entry                  is_still_same()  cache_notices_a_change
+ * one whose times are no clock's           no entry                  kernel_identity_is_settled() identity_wants_a_clock
+ * one larger than BYTES_MAX                no entry                  store()          cache_has_a_limit
  * more than ENTRIES_MAX or BYTES_MAX       the oldest go             remove_old()     cache_removes_the_oldest
  */
 #include "firmware/kernel_cache.h"
@@ -27,7 +31,6 @@
 enum {
 	ENTRIES_MAX = 8,
 	NAME_BYTES = 32,
-	SETTLE_S = 2, /* two writes within one tick of a file system's clock look the same */
 	LEFT_OVER_S = 3600,
 };
 
@@ -36,6 +39,7 @@ enum {
 
 struct kernel_cache {
 	struct kernel_identity identity;
+	int kernel_fd;		 /* borrowed */
 	int folder_fd, entry_fd; /* -1: none */
 	uint64_t entry_bytes;
 	char name[NAME_BYTES];
@@ -75,29 +79,45 @@ static int enter_folder(int parent, const char *name)
 	return fd;
 }
 
-static int open_kernels_folder(void)
+/*
+ * Under sudo HOME may be another user's: a folder of root's there would lock him out of his own
+ * cache. Closes `fd` where nothing may be made.
+ */
+static int may_make_in(int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || (fstat(fd, &st) == 0 && (st.st_uid == geteuid() || st.st_uid == 0)))
+		return fd;
+	log_debug("kernels are not cached: the cache folder is another user's");
+	close(fd);
+	return -1;
+}
+
+/* The folder for all programs' caches. */
+static int open_base(void)
 {
 	const char *home = getenv("HOME"), *base = getenv("XDG_CACHE_HOME");
-	char path[4096];
-	int fd;
+	int home_fd, fd;
 
 	if (base && base[0] == '/')
-		snprintf(path, sizeof(path), "%s", base);
-	else if (home && home[0] == '/')
-		snprintf(path, sizeof(path), "%s/.cache", home);
-	else
+		return may_make_in(open_folder(AT_FDCWD, base, true));
+	if (!home || home[0] != '/')
 		return -1;
-	fd = open_folder(AT_FDCWD, path, true);
-	return enter_folder(enter_folder(fd, "vmm"), "kernels");
+	home_fd = may_make_in(open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (home_fd < 0)
+		return -1;
+	fd = open_folder(home_fd, ".cache", true);
+	close(home_fd);
+	return may_make_in(fd);
+}
+
+static int open_kernels_folder(void)
+{
+	return enter_folder(enter_folder(open_base(), "vmm"), "kernels");
 }
 
 /* ---- The entry's file ---- */
-
-/* False: the file may still change without its times showing it. */
-static bool is_settled(const struct kernel_identity *identity, int64_t now_s)
-{
-	return identity->mtime_s + SETTLE_S < now_s && identity->ctime_s + SETTLE_S < now_s;
-}
 
 static void open_entry(struct kernel_cache *cache)
 {
@@ -121,6 +141,7 @@ struct kernel_cache *kernel_cache_open(int kernel_fd, uint64_t offset)
 
 	if (!cache)
 		return NULL;
+	cache->kernel_fd = kernel_fd;
 	cache->entry_fd = -1;
 	cache->folder_fd = open_kernels_folder();
 	if (cache->folder_fd < 0 || !kernel_identity_read(&cache->identity, kernel_fd, offset)) {
@@ -241,13 +262,23 @@ static void remove_old(const struct kernel_cache *cache)
 
 /* ---- Storing ---- */
 
+/* False: what was unpacked is not what was recognised. */
+static bool is_still_same(const struct kernel_cache *cache)
+{
+	struct kernel_identity now;
+
+	return kernel_identity_read(&now, cache->kernel_fd, cache->identity.offset) &&
+		!memcmp(&now, &cache->identity, sizeof(now));
+}
+
 void kernel_cache_store(struct kernel_cache *cache, const struct gmem *mem,
-	const struct elf_image *image, int64_t now_s)
+	const struct elf_image *image, int64_t read_s)
 {
 	char name[NAME_BYTES];
 	int fd, ret;
 
-	if (!cache || cache->entry_fd >= 0 || !is_settled(&cache->identity, now_s))
+	if (!cache || cache->entry_fd >= 0 || image->end - image->lowest > BYTES_MAX ||
+		!kernel_identity_is_settled(&cache->identity, read_s) || !is_still_same(cache))
 		return;
 	snprintf(name, sizeof(name), "new-%d-%08x", (int)getpid(), (unsigned)util_now_ns());
 	fd = openat(

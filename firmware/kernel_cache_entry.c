@@ -19,6 +19,7 @@
 enum {
 	PAGE_BYTES = 4096,
 	EXTENTS_MAX = 512,
+	SETTLE_S = 2, /* two writes within one tick of a file system's clock look the same */
 	/* Shorter runs of zeros are kept, for fewer extents. */
 	GAP_PAGES = 8,
 	LANES = 4,
@@ -72,6 +73,12 @@ bool kernel_identity_read(struct kernel_identity *identity, int fd, uint64_t off
 		KERNEL_SAMPLE_BYTES &&
 		util_pread_full(fd, identity->end, KERNEL_SAMPLE_BYTES,
 			identity->bytes - KERNEL_SAMPLE_BYTES) == KERNEL_SAMPLE_BYTES;
+}
+
+bool kernel_identity_is_settled(const struct kernel_identity *identity, int64_t read_s)
+{
+	return identity->ctime_ns && identity->mtime_s + SETTLE_S < read_s &&
+		identity->ctime_s + SETTLE_S < read_s;
 }
 
 /* No secret and no strength: what it names is compared as a whole. */

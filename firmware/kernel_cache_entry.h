@@ -29,6 +29,13 @@ struct kernel_identity {
 /* False when the file can't be read or is too short to be a kernel. */
 bool kernel_identity_read(struct kernel_identity *identity, int fd, uint64_t offset);
 
+/*
+ * False: the file, read at time() `read_s`, may have been or become another without its times showing
+ * it. Either it was just being written; or it lies where no clock sets them (a squashfs or an ISO
+ * image, FAT, a server that speaks SFTP), of which whole seconds are the sign.
+ */
+bool kernel_identity_is_settled(const struct kernel_identity *identity, int64_t read_s);
+
 /* For a file's name: the same for the same identity. */
 uint64_t kernel_identity_number(const struct kernel_identity *identity);
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "firmware/kernel_cache.h"
+#include "firmware/kernel_cache_entry.h"
 #include "vmm/base/util.h"
 
 enum {
@@ -462,6 +463,77 @@ static void test_cache_entries_are_never_changed(void **state)
 	kernel_cache_close(cache);
 }
 
+/* Between being recognised and being unpacked: the entry would hold what its name does not mean. */
+static void test_cache_notices_a_change(void **state)
+{
+	struct fixture *f = *state;
+	struct kernel_cache *cache = kernel_cache_open(f->kernel_fd, 0);
+	char path[200];
+	int fd = open(f->kernel, O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(pwrite(fd, "new", 3, KERNEL_BYTES / 2), 3);
+	close(fd);
+	fill_memory(f);
+	kernel_cache_store(cache, &f->mem, &f->image, later_s());
+	kernel_cache_close(cache);
+	assert_int_equal(find_entry(f, path, sizeof(path)), 0);
+}
+
+static void test_identity_wants_a_clock(void **state)
+{
+	struct kernel_identity identity = {.mtime_s = 1000, .ctime_s = 1000, .ctime_ns = 250000000};
+
+	(void)state;
+	assert_true(kernel_identity_is_settled(&identity, 1003));
+	assert_false(kernel_identity_is_settled(&identity, 1002));
+	identity.mtime_s = 2000;
+	assert_false(kernel_identity_is_settled(&identity, 1003));
+	identity.mtime_s = 1000;
+	/* Whole seconds: another image at this place may have a file of the same times. */
+	identity.ctime_ns = 0;
+	assert_false(kernel_identity_is_settled(&identity, 5000));
+}
+
+/* Of memory that was never written to: what is too large is not even looked at. */
+static void test_cache_has_a_limit(void **state)
+{
+	const struct gmem_config config = {
+		.size = 1 * GIB, .hole_start = 3 * GIB, .high_base = 4 * GIB};
+	struct fixture *f = *state;
+	struct kernel_cache *cache = kernel_cache_open(f->kernel_fd, 0);
+	char path[200];
+
+	gmem_finish(&f->mem);
+	assert_int_equal(gmem_init(&f->mem, &config, NULL), 0);
+	f->image = (struct elf_image){.lowest = ENTRY, .end = ENTRY + 512 * MIB + 1};
+	kernel_cache_store(cache, &f->mem, &f->image, later_s());
+	kernel_cache_close(cache);
+	assert_int_equal(find_entry(f, path, sizeof(path)), 0);
+	assert_int_equal(gmem_held_bytes(&f->mem), 0);
+}
+
+/* As with sudo, which may leave HOME the other user's. Only root can give something away. */
+static void test_cache_makes_nothing_for_others(void **state)
+{
+	struct fixture *f = *state;
+	char path[80];
+	struct stat st;
+
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(chown(f->folder, 1234, 1234), 0);
+	store(f);
+	assert_int_equal(load(f), KERNEL_CACHE_MISS);
+	unsetenv("XDG_CACHE_HOME");
+	setenv("HOME", f->folder, 1);
+	store(f);
+	assert_int_equal(load(f), KERNEL_CACHE_MISS);
+	snprintf(path, sizeof(path), "%s/vmm", f->folder);
+	assert_int_equal(stat(path, &st), -1);
+	snprintf(path, sizeof(path), "%s/.cache", f->folder);
+	assert_int_equal(stat(path, &st), -1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -476,6 +548,10 @@ int main(void)
 		TEST(test_cache_lives_without_room),
 		TEST(test_cache_removes_the_oldest),
 		TEST(test_cache_entries_are_never_changed),
+		TEST(test_cache_notices_a_change),
+		TEST(test_cache_has_a_limit),
+		TEST(test_cache_makes_nothing_for_others),
+		TEST(test_identity_wants_a_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
