@@ -462,7 +462,8 @@ static int load_and_enter_elf(struct boot *boot, struct gmem *mem, struct plan *
 		ret = place_initrd(boot, plan, UINT32_MAX, err);
 	if (ret < 0)
 		return ret;
-	if (plan->params.setup_data && !boot->elf.has_linux_entry) {
+	/* A packed one is entered as Linux: its notes can't be read before it is unpacked. */
+	if (plan->params.setup_data && boot->kind == IMAGE_ELF && !boot->elf.has_linux_entry) {
 		err_hint(err, "--machine pc boots it");
 		return err_set(err, EXIT_CODE_IMAGE, ENOTSUP,
 			"the kernel %s has no entry that takes a device tree", boot->kernel_path);

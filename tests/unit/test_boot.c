@@ -471,6 +471,8 @@ static void boot_takes_packed_elf(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
 		struct fake_file inner = {NULL, 0}, file = {NULL, 0};
+		struct boot_machine machine = some_machine;
+		struct err err = ERR_INIT;
 		struct cpu_entry entry;
 		struct boot *boot;
 		struct gmem mem;
@@ -484,6 +486,13 @@ static void boot_takes_packed_elf(void **state)
 		assert_plain_kernel_is_there(&mem);
 		assert_int_equal(entry.rip, fake_elf_plain.entry);
 		assert_long_mode_tables(&mem, &entry);
+		gmem_finish(&mem);
+		/* It is entered as Linux, so that it gets a device tree too. */
+		machine.has_tree = true;
+		make_memory(&mem, 64 * MIB);
+		assert_int_equal(boot_load(boot, &mem, &machine, &entry, &err), 0);
+		assert_int_equal(entry.rip, fake_elf_plain.entry);
+		assert_true(params_of(&mem, &entry)->hdr.setup_data != 0);
 		gmem_finish(&mem);
 		boot_close(boot);
 		fake_file_finish(&file);
