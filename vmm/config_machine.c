@@ -42,7 +42,7 @@ int config_check_machine(struct vm_config *config, struct err *err)
 	if (config->rtc_base_s >= 0)
 		return refuse("--rtc-base",
 			"its guest gets the time from KVM's clock, which is the host's", err);
-	if (config->debugcon)
+	if (config->debugcon && strcmp(config->debugcon, "none") != 0)
 		return refuse("--debugcon", "that machine has no debug console", err);
 	/* A window that nobody asked for would show nothing. */
 	config->display.may_open = false;
