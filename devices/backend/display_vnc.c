@@ -132,8 +132,9 @@ static void handle_connection(void *opaque, uint32_t events)
 	why = let_in(&server->vnc, fd);
 	if (!why)
 		return;
+	/* Whoever sees the end of the connection finds it counted. */
+	atomic_fetch_add(&server->vnc.refused, 1);
 	close(fd);
-	atomic_fetch_add_explicit(&server->vnc.refused, 1, memory_order_relaxed);
 	log_guest(&server->complaints, "vnc", "a client is refused: %s", why);
 }
 
