@@ -518,6 +518,8 @@ int machine_reset(struct machine *machine, struct err *err)
 	ASSERT(!machine->vcpu_count);
 	/* A new VM in KVM: no register, timer or interrupt of the old one can survive. */
 	kvm_destroy_vm(&machine->kvm);
+	if (machine->input)
+		input_reset(machine->input);
 	for (size_t i = 0; i < machine->device_count; i++)
 		device_reset(machine->devices[i]);
 	gmem_discard_all(&machine->mem);

@@ -28,6 +28,7 @@ enum {
 
 struct typing {
 	struct control_link link;
+	const char *command; /* "key" or "pointer": without words it tells how many wait */
 	struct control_answer *answer;
 	struct err *err;
 };
@@ -42,8 +43,8 @@ static int wait_taken(struct typing *typing)
 		int ret;
 
 		nanosleep(&pause, NULL);
-		ret = control_ask(
-			&typing->link, "key", CONTROL_PATIENCE_MS, typing->answer, typing->err);
+		ret = control_ask(&typing->link, typing->command, CONTROL_PATIENCE_MS,
+			typing->answer, typing->err);
 		if (ret < 0 || !strcmp(typing->answer->text, "waiting=0\n"))
 			return ret;
 	} while (util_now_ns() < end_ns);
@@ -70,11 +71,12 @@ static int check_word(const char *verb, const char *word, struct err *err)
 }
 
 /* The words in pieces of `at_once` or less. `next` gives them, NULL at the end. */
-static int send_words(struct typing *typing, const char *command, unsigned at_once,
-	const char *(*next)(void *opaque), void *opaque)
+static int send_words(
+	struct typing *typing, unsigned at_once, const char *(*next)(void *opaque), void *opaque)
 {
 	char request[CONTROL_LINE_MAX];
-	size_t start = (size_t)snprintf(request, sizeof(request), "%s", command), len = start;
+	size_t start = (size_t)snprintf(request, sizeof(request), "%s", typing->command),
+	       len = start;
 	const char *word;
 	unsigned count = 0;
 	int ret = 0;
@@ -94,7 +96,8 @@ static int send_words(struct typing *typing, const char *command, unsigned at_on
 static int send_all(const char *name, const char *command, unsigned at_once,
 	const char *(*next)(void *opaque), void *opaque, struct err *err)
 {
-	struct typing typing = {.answer = malloc(sizeof(*typing.answer)), .err = err};
+	struct typing typing = {
+		.command = command, .answer = malloc(sizeof(*typing.answer)), .err = err};
 	int ret;
 
 	if (!typing.answer) {
@@ -103,7 +106,7 @@ static int send_all(const char *name, const char *command, unsigned at_once,
 	}
 	ret = control_open(&typing.link, name, err);
 	if (ret == 0)
-		ret = send_words(&typing, command, at_once, next, opaque);
+		ret = send_words(&typing, at_once, next, opaque);
 	control_close(&typing.link);
 	free(typing.answer);
 	return ret < 0 ? (int)err->kind : EXIT_CODE_OK;

@@ -204,7 +204,7 @@ const struct control_command vm_commands[] = {
 	{"screen", "WIDTHxHEIGHT", 1, 1, vm_command_screen},
 	{"balloon", "[SIZE]", 0, 1, vm_command_balloon},
 	{"key", "[CHORD...]", 0, CONTROL_WORDS_MAX, vm_command_key},
-	{"pointer", "WORD...", 1, CONTROL_WORDS_MAX, vm_command_pointer},
+	{"pointer", "[WORD...]", 0, CONTROL_WORDS_MAX, vm_command_pointer},
 	{"screenshot", "", 0, 0, vm_command_screenshot},
 	{.name = NULL},
 };

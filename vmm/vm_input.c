@@ -1,8 +1,9 @@
 /*
  * vmm key and vmm pointer, the machine's side: see vm_impl.h; the loop's thread.
  *
- *	key                how many events wait for the guest to take them: "waiting=N"
+ *	key                how many keys' events wait for the guest to take them: "waiting=N"
  *	key CHORD...       each is pressed and released
+ *	pointer            the same of the pointer's
  *	pointer WORD...    X,Y (a place on the screen), by=DX,DY, a button to click, a wheel's notch
  *
  * A command is done whole or not at all: what it says is understood, and there is room.
@@ -17,6 +18,7 @@
 
 enum {
 	PLACE_MAX = 65535,
+	POINTER_KINDS = INPUT_POSITION | INPUT_MOTION,
 };
 
 static struct input *find_input(struct control_call *call, const struct vm *vm)
@@ -28,9 +30,10 @@ static struct input *find_input(struct control_call *call, const struct vm *vm)
 }
 
 /* Events that the call makes for certain. */
-static bool has_room(struct control_call *call, const struct input *input, unsigned events)
+static bool has_room(
+	struct control_call *call, const struct input *input, unsigned kinds, unsigned events)
 {
-	if (input_waiting(input) + events <= INPUT_RING / 2)
+	if (input_waiting(input, kinds) + events <= INPUT_RING / 2)
 		return true;
 	control_fail(call, "the guest has not taken what was typed before");
 	return false;
@@ -66,8 +69,8 @@ void vm_command_key(struct control_call *call, void *opaque)
 		}
 	}
 	if (!call->word_count)
-		control_print(call, "waiting=%u\n", input_waiting(input));
-	else if (has_room(call, input, events))
+		control_print(call, "waiting=%u\n", input_waiting(input, INPUT_KEYBOARD));
+	else if (has_room(call, input, INPUT_KEYBOARD, events))
 		for (unsigned i = 0; i < call->word_count; i++)
 			press_chord(input, codes[i], counts[i]);
 }
@@ -124,15 +127,9 @@ static bool parse_act(const char *word, struct pointer_act *act)
 /* The screen as it is now, or as it was asked for while it shows nothing. */
 static void find_size(const struct vm *vm, uint32_t *width, uint32_t *height)
 {
-	struct display_image image;
-
 	*width = vm->config->display.width;
 	*height = vm->config->display.height;
-	if (display_copy_image(vm->machine.display, &image) < 0)
-		return;
-	*width = image.width;
-	*height = image.height;
-	display_image_finish(&image);
+	display_find_size(vm->machine.display, width, height);
 }
 
 static void run_act(const struct vm *vm, const struct pointer_act *act)
@@ -178,7 +175,9 @@ void vm_command_pointer(struct control_call *call, void *opaque)
 			return;
 		}
 	}
-	if (has_room(call, input, 2 * call->word_count))
+	if (!call->word_count)
+		control_print(call, "waiting=%u\n", input_waiting(input, POINTER_KINDS));
+	else if (has_room(call, input, POINTER_KINDS, 2 * call->word_count))
 		for (unsigned i = 0; i < call->word_count; i++)
 			run_act(vm, &acts[i]);
 }

@@ -596,6 +596,21 @@ void display_image_finish(struct display_image *image)
 	image->xrgb = NULL;
 }
 
+bool display_find_size(struct display *display, uint32_t *width, uint32_t *height)
+{
+	bool is_there;
+
+	pthread_mutex_lock(&display->mutex);
+	poll_sources(display);
+	is_there = display->seen;
+	if (is_there) {
+		*width = display->seen->surface.width;
+		*height = display->seen->surface.height;
+	}
+	pthread_mutex_unlock(&display->mutex);
+	return is_there;
+}
+
 /* ---- Life ---- */
 
 int display_create(struct display **out, struct loop *loop, struct err *err)

@@ -219,3 +219,6 @@ struct display_image {
  */
 int display_copy_image(struct display *display, struct display_image *image);
 void display_image_finish(struct display_image *image);
+
+/* How large what is on the screen is. False, and nothing written: no source has a picture. */
+bool display_find_size(struct display *display, uint32_t *width, uint32_t *height);

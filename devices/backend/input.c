@@ -1,7 +1,10 @@
 /*
  * See input.h. Knows neither windows nor devices.
  *
- * The ring is bounded, and a release must always find room in it: so a place is kept free for
+ * Keys and pointer have a ring each, or a driver that stands still with one of them would hold up
+ * the other. What waits in both goes out in the order in which it came.
+ *
+ * A ring is bounded, and a release must always find room in it: so a place is kept free for
  * the release of each key that is down. A press that finds no room for both is
  * dropped, and then its release is ignored like any of a key that is up.
  *
@@ -12,6 +15,7 @@
  * Threats
  *   what the guest can do              limit                            where         test
  *   take nothing                       INPUT_RING events, then drops    has_room      a_full_ring…
+ *   take keys only, or pointers only   the other has a ring of its own  pump          keys_pass…
  *   come and go in a key's press       releases of gone devices end     deliver       device_gone…
  *   set lamps without end              one task, posted once            set_leds      lamps…
  */
@@ -20,9 +24,25 @@
 #include <errno.h>
 #include <linux/input-event-codes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "vmm/base/log.h"
 #include "vmm/base/util.h"
+
+/* Events that wait. */
+struct queue {
+	struct input_event ring[INPUT_RING];
+	uint64_t numbers[INPUT_RING]; /* of each: how many came before it */
+	unsigned first, used;
+	unsigned down_count; /* used + down_count <= INPUT_RING, always */
+	bool offering;	     /* the first is with a sink now: nothing is merged into it */
+};
+
+enum {
+	QUEUE_KEYS,
+	QUEUE_POINTER,
+	QUEUES,
+};
 
 struct input {
 	struct loop *loop; /* borrowed */
@@ -34,33 +54,58 @@ struct input {
 	struct input_sink *sinks; /* the loop's thread's */
 
 	pthread_mutex_t mutex; /* guards what follows, and each sink's `leds` */
-	struct input_event ring[INPUT_RING];
-	unsigned first, used;
-	bool offering; /* the first event is with a sink now: nothing is merged into it */
+	struct queue queues[QUEUES];
+	uint64_t events; /* that have come */
 	bool is_down[KEY_CNT];
-	unsigned down_count; /* used + down_count <= INPUT_RING, always */
 	uint64_t dropped;
 	bool told; /* of dropping */
 	bool takes_positions;
 	unsigned leds;
 };
 
-/* ---- The ring; with the mutex ---- */
+/* ---- The rings; with the mutex ---- */
 
-static bool has_room(const struct input *input, unsigned events)
+static unsigned kinds_of(const struct input_event *event)
 {
-	return input->used + input->down_count + events <= INPUT_RING;
+	switch (event->type) {
+	case INPUT_EVENT_KEY:
+		if (event->code < BTN_MOUSE || event->code > BTN_TASK)
+			return INPUT_KEYBOARD;
+		return INPUT_POSITION | INPUT_MOTION;
+	case INPUT_EVENT_POINT:
+		return INPUT_POSITION;
+	case INPUT_EVENT_MOVE:
+		return INPUT_MOTION;
+	case INPUT_EVENT_WHEEL:
+		break;
+	}
+	return INPUT_POSITION | INPUT_MOTION;
+}
+
+static struct queue *queue_of(struct input *input, const struct input_event *event)
+{
+	return &input->queues[kinds_of(event) == INPUT_KEYBOARD ? QUEUE_KEYS : QUEUE_POINTER];
+}
+
+static bool has_room(const struct queue *queue, unsigned events)
+{
+	return queue->used + queue->down_count + events <= INPUT_RING;
 }
 
 static void append(struct input *input, const struct input_event *event)
 {
-	ASSERT(input->used < INPUT_RING);
-	input->ring[(input->first + input->used++) % INPUT_RING] = *event;
+	struct queue *queue = queue_of(input, event);
+	unsigned index = (queue->first + queue->used) % INPUT_RING;
+
+	ASSERT(queue->used < INPUT_RING);
+	queue->ring[index] = *event;
+	queue->numbers[index] = input->events++;
+	queue->used++;
 }
 
 static bool try_append(struct input *input, const struct input_event *event)
 {
-	if (!has_room(input, 1)) {
+	if (!has_room(queue_of(input, event), 1)) {
 		input->dropped++;
 		return false;
 	}
@@ -68,15 +113,15 @@ static bool try_append(struct input *input, const struct input_event *event)
 	return true;
 }
 
-/* The newest event, when it is of that type and nobody looks at it; else NULL. */
-static struct input_event *find_merge(struct input *input, enum input_event_type type)
+/* The newest event of all, when it is of the type of `event` and nobody looks at it; else NULL. */
+static struct input_event *find_merge(struct input *input, const struct input_event *event)
 {
-	struct input_event *event;
+	struct queue *queue = queue_of(input, event);
+	unsigned index = (queue->first + queue->used - 1) % INPUT_RING;
 
-	if (input->used < (input->offering ? 2U : 1U))
+	if (queue->used < (queue->offering ? 2U : 1U) || queue->numbers[index] != input->events - 1)
 		return NULL;
-	event = &input->ring[(input->first + input->used - 1) % INPUT_RING];
-	return event->type == type ? event : NULL;
+	return queue->ring[index].type == event->type ? &queue->ring[index] : NULL;
 }
 
 static int32_t add_saturated(int32_t a, int32_t b)
@@ -89,16 +134,17 @@ static int32_t add_saturated(int32_t a, int32_t b)
 static void press(struct input *input, unsigned code)
 {
 	const struct input_event event = {.type = INPUT_EVENT_KEY, .code = code, .value = 1};
+	struct queue *queue = queue_of(input, &event);
 
 	if (input->is_down[code])
 		return;
-	if (!has_room(input, 2)) {
+	if (!has_room(queue, 2)) {
 		input->dropped++;
 		return;
 	}
 	append(input, &event);
 	input->is_down[code] = true;
-	input->down_count++;
+	queue->down_count++;
 }
 
 static void release(struct input *input, unsigned code)
@@ -108,7 +154,7 @@ static void release(struct input *input, unsigned code)
 	if (!input->is_down[code])
 		return;
 	input->is_down[code] = false;
-	input->down_count--;
+	queue_of(input, &event)->down_count--;
 	append(input, &event);
 }
 
@@ -154,7 +200,7 @@ void input_point(struct input *input, int32_t x, int32_t y, uint32_t width, uint
 	struct input_event *newest;
 
 	lock(input);
-	newest = find_merge(input, INPUT_EVENT_POINT);
+	newest = find_merge(input, &event);
 	if (newest)
 		*newest = event;
 	else
@@ -170,7 +216,7 @@ void input_move(struct input *input, int32_t dx, int32_t dy)
 	if (!dx && !dy)
 		return;
 	lock(input);
-	newest = find_merge(input, INPUT_EVENT_MOVE);
+	newest = find_merge(input, &event);
 	if (newest) {
 		newest->x = add_saturated(newest->x, dx);
 		newest->y = add_saturated(newest->y, dy);
@@ -195,7 +241,7 @@ void input_wheel(struct input *input, int32_t vertical, int32_t horizontal)
 void input_release_all(struct input *input)
 {
 	lock(input);
-	for (unsigned code = 0; input->down_count && code < KEY_CNT; code++)
+	for (unsigned code = 0; code < KEY_CNT; code++)
 		release(input, code);
 	unlock_and_pump(input);
 }
@@ -206,7 +252,7 @@ void input_press_ctrl_alt_del(struct input *input)
 
 	lock(input);
 	/* All of it or nothing: Delete alone is something else. */
-	if (has_room(input, 2 * ARRAY_SIZE(keys))) {
+	if (has_room(&input->queues[QUEUE_KEYS], 2 * ARRAY_SIZE(keys))) {
 		for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
 			press(input, keys[i]);
 		for (unsigned i = ARRAY_SIZE(keys); i--;)
@@ -243,12 +289,14 @@ unsigned input_leds(const struct input *input)
 	return leds;
 }
 
-unsigned input_waiting(const struct input *input)
+unsigned input_waiting(const struct input *input, unsigned kinds)
 {
 	unsigned used;
 
 	pthread_mutex_lock(mutex_of(input));
-	used = input->used;
+	used = kinds & INPUT_KEYBOARD ? input->queues[QUEUE_KEYS].used : 0;
+	if (kinds & ~INPUT_KEYBOARD)
+		used += input->queues[QUEUE_POINTER].used;
 	pthread_mutex_unlock(mutex_of(input));
 	return used;
 }
@@ -302,23 +350,6 @@ static enum answer deliver_to_best(struct input *input, unsigned kinds,
 	while (answer == ANSWER_GONE && (*taker = find_ready(input, kinds)))
 		answer = offer(*taker, event);
 	return answer;
-}
-
-static unsigned kinds_of(const struct input_event *event)
-{
-	switch (event->type) {
-	case INPUT_EVENT_KEY:
-		if (event->code < BTN_MOUSE || event->code > BTN_TASK)
-			return INPUT_KEYBOARD;
-		return INPUT_POSITION | INPUT_MOTION;
-	case INPUT_EVENT_POINT:
-		return INPUT_POSITION;
-	case INPUT_EVENT_MOVE:
-		return INPUT_MOTION;
-	case INPUT_EVENT_WHEEL:
-		break;
-	}
-	return INPUT_POSITION | INPUT_MOTION;
 }
 
 static enum answer deliver(struct input *input, const struct input_event *event)
@@ -377,26 +408,35 @@ static void refresh(struct input *input)
 		input->changed(input->changed_opaque);
 }
 
-static bool begin_offer(struct input *input, struct input_event *event)
+/* Of those queues that do not wait the one whose turn it is; NULL: there is nothing in them. */
+static struct queue *begin_offer(
+	struct input *input, const bool waits[QUEUES], struct input_event *event)
 {
-	bool any;
+	struct queue *next = NULL;
 
 	lock(input);
-	any = input->used;
-	if (any)
-		*event = input->ring[input->first];
-	input->offering = any;
+	for (unsigned i = 0; i < QUEUES; i++) {
+		struct queue *queue = &input->queues[i];
+
+		if (!waits[i] && queue->used &&
+			(!next || queue->numbers[queue->first] < next->numbers[next->first]))
+			next = queue;
+	}
+	if (next) {
+		*event = next->ring[next->first];
+		next->offering = true;
+	}
 	pthread_mutex_unlock(&input->mutex);
-	return any;
+	return next;
 }
 
-static void end_offer(struct input *input, bool done)
+static void end_offer(struct input *input, struct queue *queue, bool done)
 {
 	lock(input);
-	input->offering = false;
+	queue->offering = false;
 	if (done) {
-		input->first = (input->first + 1) % INPUT_RING;
-		input->used--;
+		queue->first = (queue->first + 1) % INPUT_RING;
+		queue->used--;
 	}
 	pthread_mutex_unlock(&input->mutex);
 }
@@ -404,20 +444,21 @@ static void end_offer(struct input *input, bool done)
 static void pump(void *opaque)
 {
 	struct input *input = opaque;
-	struct input_event event;
+	bool waits[QUEUES] = {false};
 
 	refresh(input);
 	tell_of_drops(input);
-	for (unsigned i = 0; i < INPUT_RING; i++) {
-		enum answer answer;
+	for (unsigned i = 0; i < QUEUES * INPUT_RING; i++) {
+		struct input_event event;
+		struct queue *queue = begin_offer(input, waits, &event);
+		bool must_wait;
 
-		if (!begin_offer(input, &event))
+		if (!queue)
 			return;
-		answer = deliver(input, &event);
-		end_offer(input, answer != ANSWER_WAIT);
+		must_wait = deliver(input, &event) == ANSWER_WAIT;
+		end_offer(input, queue, !must_wait);
 		/* Then input_sink_wake() calls again. */
-		if (answer == ANSWER_WAIT)
-			return;
+		waits[queue - input->queues] = must_wait;
 	}
 	/* The loop's other work has its turn now. */
 	loop_post(input->loop, &input->pump);
@@ -491,6 +532,15 @@ void input_destroy(struct input *input)
 	loop_unpost(input->loop, &input->pump);
 	pthread_mutex_destroy(&input->mutex);
 	free(input);
+}
+
+void input_reset(struct input *input)
+{
+	lock(input);
+	for (unsigned i = 0; i < QUEUES; i++)
+		input->queues[i].first = input->queues[i].used = 0;
+	memset(input->owners, 0, sizeof(input->owners));
+	pthread_mutex_unlock(&input->mutex);
 }
 
 void input_set_listener(struct input *input, void (*changed)(void *opaque), void *opaque)

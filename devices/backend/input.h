@@ -8,9 +8,10 @@
  * An event goes to one device of its kind only: of those whose driver is ready the one of highest
  * rank (virtio before PS/2). A key is released on the device on which it was pressed.
  *
- * Between the two stands a ring of INPUT_RING events. A guest that does not listen costs nothing
- * else: motion is merged, and when the ring is full new presses and steps of the wheel are dropped
- * (counted, told once); a release never is, so that no key stays down.
+ * Between the two stand rings of INPUT_RING events, one for keys and one for the pointer. A guest
+ * that does not listen costs nothing else: motion is merged, and when a ring is full new presses and
+ * steps of the wheel are dropped (counted, told once); a release never is, so that no key stays
+ * down.
  *
  * Threads: the viewers' side on any thread, never blocks. The devices' side on the loop's thread,
  * with the device's lock.
@@ -40,6 +41,12 @@ enum {
 int input_create(struct input **input, struct loop *loop, struct err *err);
 void input_destroy(struct input *input);
 
+/*
+ * The machine is reset: what waits was for the guest that was. A key that is down now goes up
+ * without the new one hearing of it. On the loop's thread.
+ */
+void input_reset(struct input *input);
+
 /* ---- The viewers' side ---- */
 
 /* KEY_* and BTN_*. Repeats are the guest's business: a press of a key that is down is ignored. */
@@ -66,8 +73,8 @@ bool input_takes_positions(const struct input *input);
 /* Lamps as a mask of 1 << LED_NUML, LED_CAPSL, LED_SCROLLL, of the keyboard in use. */
 unsigned input_leds(const struct input *input);
 
-/* Events that no device has taken yet. */
-unsigned input_waiting(const struct input *input);
+/* Events that no device has taken yet: keys (INPUT_KEYBOARD in `kinds`), the pointer's (any other). */
+unsigned input_waiting(const struct input *input, unsigned kinds);
 
 /* Presses, steps and motions for which there was no room, since the start. */
 uint64_t input_dropped(const struct input *input);

@@ -411,10 +411,8 @@ static void test_what_waits_comes_in_order(void **state)
 		input_key(f->input, code, true);
 		input_key(f->input, code, false);
 	}
-	input_key(f->input, BTN_LEFT, true);
 	run(f);
 	assert_int_equal(f->sinks[KEYBOARD].count, 1);
-	assert_int_equal(f->sinks[TABLET].count, 0);
 	set_room(f, KEYBOARD, 2);
 	run(f);
 	assert_int_equal(f->sinks[KEYBOARD].count, 3);
@@ -423,8 +421,84 @@ static void test_what_waits_comes_in_order(void **state)
 	assert_int_equal(f->sinks[KEYBOARD].count, 18);
 	for (unsigned i = 0; i < 18; i++)
 		assert_key(&f->sinks[KEYBOARD].taken[i], KEY_1 + i / 2, i % 2 == 0);
-	assert_int_equal(f->sinks[TABLET].count, 1);
 	assert_int_equal(input_dropped(f->input), 0);
+}
+
+static void test_keys_pass_a_pointer_that_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	set_room(f, TABLET, 0);
+	for (unsigned i = 0; i < INPUT_RING; i++)
+		input_wheel(f->input, INPUT_NOTCH, 0);
+	run(f);
+	assert_int_equal(input_waiting(f->input, INPUT_POSITION), INPUT_RING);
+	assert_int_equal(input_waiting(f->input, INPUT_KEYBOARD), 0);
+	input_key(f->input, KEY_A, true);
+	input_key(f->input, KEY_A, false);
+	run(f);
+	assert_int_equal(f->sinks[KEYBOARD].count, 2);
+	assert_int_equal(f->sinks[TABLET].count, 0);
+	assert_int_equal(input_dropped(f->input), 0);
+	/* And the other way round. */
+	set_room(f, TABLET, UINT32_MAX);
+	run(f);
+	set_room(f, KEYBOARD, 0);
+	input_key(f->input, KEY_B, true);
+	input_key(f->input, BTN_LEFT, true);
+	input_key(f->input, BTN_LEFT, false);
+	run(f);
+	assert_int_equal(f->sinks[TABLET].count, INPUT_RING + 2);
+	assert_int_equal(f->sinks[KEYBOARD].count, 2);
+	assert_int_equal(input_waiting(f->input, INPUT_KEYBOARD), 1);
+}
+
+/* A device of both kinds sees a click with Ctrl as it was made, though the loop came late. */
+static void test_keys_and_buttons_stay_in_order(void **state)
+{
+	static const unsigned want[] = {
+		KEY_LEFTCTRL, BTN_LEFT, BTN_LEFT, KEY_LEFTCTRL, BTN_RIGHT, BTN_RIGHT};
+	struct fixture *f = *state;
+	const struct input_event *taken = f->sinks[TABLET].taken;
+
+	set_ready(f, KEYBOARD, false);
+	set_ready(f, PS2_KEYBOARD, false);
+	f->sinks[TABLET].sink.kinds |= INPUT_KEYBOARD;
+	input_key(f->input, KEY_LEFTCTRL, true);
+	input_key(f->input, BTN_LEFT, true);
+	input_key(f->input, BTN_LEFT, false);
+	input_key(f->input, KEY_LEFTCTRL, false);
+	input_key(f->input, BTN_RIGHT, true);
+	input_key(f->input, BTN_RIGHT, false);
+	run(f);
+	assert_int_equal(f->sinks[TABLET].count, ARRAY_SIZE(want));
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+		assert_int_equal(taken[i].code, want[i]);
+}
+
+static void test_nothing_outlives_a_reset(void **state)
+{
+	struct fixture *f = *state;
+
+	input_key(f->input, KEY_LEFTSHIFT, true);
+	only(f, KEYBOARD);
+	set_room(f, KEYBOARD, 0);
+	set_room(f, TABLET, 0);
+	input_key(f->input, KEY_A, true);
+	input_key(f->input, BTN_LEFT, true);
+	input_wheel(f->input, INPUT_NOTCH, 0);
+	run(f);
+	input_reset(f->input);
+	assert_int_equal(input_waiting(f->input, INPUT_KEYBOARD | INPUT_POSITION), 0);
+	set_room(f, KEYBOARD, UINT32_MAX);
+	set_room(f, TABLET, UINT32_MAX);
+	/* The new guest knows of none of these keys. */
+	input_release_all(f->input);
+	assert_nothing(f);
+	input_key(f->input, KEY_A, true);
+	only(f, KEYBOARD);
+	input_key(f->input, KEY_A, false);
+	only(f, KEYBOARD);
 }
 
 static void test_what_waits_ends_with_the_driver(void **state)
@@ -628,6 +702,9 @@ int main(void)
 		TEST(release_all),
 		TEST(motion_is_merged),
 		TEST(what_waits_comes_in_order),
+		TEST(keys_pass_a_pointer_that_waits),
+		TEST(keys_and_buttons_stay_in_order),
+		TEST(nothing_outlives_a_reset),
 		TEST(what_waits_ends_with_the_driver),
 		TEST(a_full_ring_drops_presses_and_no_release),
 		TEST(all_keys_at_once),
