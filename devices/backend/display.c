@@ -363,8 +363,9 @@ void display_move_cursor(struct display_source *source, int32_t x, int32_t y)
 	struct display *display = source->display;
 
 	pthread_mutex_lock(&display->mutex);
-	source->cursor_x = x;
-	source->cursor_y = y;
+	/* Where nothing of it is seen one place is as good as another, and sums stay small. */
+	source->cursor_x = MAX(MIN(x, (int32_t)DISPLAY_WIDTH_MAX), -(int32_t)DISPLAY_CURSOR_SIDE);
+	source->cursor_y = MAX(MIN(y, (int32_t)DISPLAY_HEIGHT_MAX), -(int32_t)DISPLAY_CURSOR_SIDE);
 	for (struct display_viewer *v = display->viewers; v && source == display->seen; v = v->next)
 		wake(v);
 	pthread_mutex_unlock(&display->mutex);

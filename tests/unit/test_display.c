@@ -453,6 +453,11 @@ static void cursor_belongs_to_its_source(void **state)
 	frame = look(&scene.watcher);
 	assert_false(frame->cursor_changed);
 	assert_int_equal(frame->cursor_y, 6);
+	/* A guest may say anything; who adds a hot spot to it needs no more bits. */
+	display_move_cursor(&scene.teller.source, INT32_MAX, INT32_MIN);
+	frame = look(&scene.watcher);
+	assert_int_equal(frame->cursor_x, DISPLAY_WIDTH_MAX);
+	assert_int_equal(frame->cursor_y, -DISPLAY_CURSOR_SIDE);
 	assert_int_equal(frame->damage.count, 0);
 	tear_down(&scene);
 }
