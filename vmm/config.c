@@ -186,7 +186,7 @@ const struct opt config_options[] = {
 		.group = "The machine",
 		.help = "pc (the default) is what any kernel knows: ACPI, serial port, clock chip. "
 			"micro starts faster and has virtio devices and hvc0 only, described by a "
-			"device tree: for kernels built with CONFIG_OF, such as guest-micro's."},
+			"device tree: for kernels built for it, such as guest-micro's."},
 	{.name = "cpus",
 		.type = OPT_NUMBER,
 		FIELD(cpus),
@@ -404,14 +404,27 @@ static unsigned host_cpus(void)
 	return count > 0 ? (unsigned)count : 1;
 }
 
+/* The option that the word before names, if it takes a value in one way only. */
+static const struct opt *find_asking(const char *before)
+{
+	for (const struct opt *opt = config_options; opt->name; opt++)
+		if (opt->implied && !strncmp(before, "--", 2) && !strcmp(before + 2, opt->name))
+			return opt;
+	return NULL;
+}
+
 /* A word that belongs to no option: a file whose option was forgotten, or a misspelt verb. */
-static int refuse_operand(const char *word, struct err *err)
+static int refuse_operand(const char *word, const char *before, struct err *err)
 {
 	const char *nearest = verb_nearest(word);
+	const struct opt *asking = find_asking(before);
 	int ret = err_set(
 		err, EXIT_CODE_USAGE, EINVAL, "'%.200s' is neither an option nor a verb", word);
 
-	if (nearest && !strcmp(nearest, word))
+	if (asking)
+		err_hint(err, "A value of --%s stands behind a =: --%s=%.60s", asking->name,
+			asking->name, word);
+	else if (nearest && !strcmp(nearest, word))
 		err_hint(err, "A verb stands first: vmm %s", word);
 	else if (!access(word, F_OK))
 		err_hint(err,
@@ -464,7 +477,7 @@ int config_parse(int argc, char *const *argv, struct vm_config *config, struct e
 	if (ret < 0 || config->show_help || config->show_version)
 		return ret;
 	if (used < argc)
-		return refuse_operand(argv[used], err);
+		return refuse_operand(argv[used], used ? argv[used - 1] : "", err);
 	return check_together(config, err);
 }
 

@@ -290,6 +290,8 @@ static void test_bad_lines_are_sentences(void **state)
 		{K "--ram 1G", "no option '--ram'", ""},
 		{K "--noreboot", "no option '--noreboot'", "--no-reboot?"},
 		{K "--no-reboot=yes", "--no-reboot takes no value", ""},
+		{K "--boot-timer json", "'json' is neither an option nor a verb",
+			"--boot-timer=json"},
 		{K "bzImage", "'bzImage' is neither an option nor a verb", ""},
 		{K "docter", "'docter' is neither", "vmm doctor?"},
 		{K "doctor", "'doctor' is neither", "A verb stands first: vmm doctor"},
