@@ -212,6 +212,7 @@ static void test_absurd_size_is_a_sentence(void **state)
 	assert_int_equal(err.kind, EXIT_CODE_INTERNAL);
 	assert_non_null(strstr(err.text, "guest RAM"));
 	assert_non_null(strstr(err.hint, "--memory"));
+	assert_non_null(strstr(err.hint, "ulimit -d"));
 	assert_int_equal(mem.fd, -1);
 	gmem_finish(&mem);
 }

@@ -87,7 +87,9 @@ fail:
 		err_hint(err, "reserve huge pages first: sysctl vm.nr_hugepages=%llu",
 			(unsigned long long)(mem->size / HUGE_PAGE_BYTES));
 	else
-		err_hint(err, "ask for less with --memory, or look at ulimit -v");
+		err_hint(err,
+			"ask for less with --memory, or look at ulimit -v, ulimit -d and "
+			"/proc/sys/vm/overcommit_memory");
 	return -saved;
 }
 
