@@ -39,6 +39,8 @@ int config_check_machine(struct vm_config *config, struct err *err)
 		return 0;
 	if (config->display.has_screen)
 		return refuse("--display", "that machine has no screen", err);
+	if (config->display.has_mouse)
+		return refuse("--pointer mouse", "that machine has no screen to point at", err);
 	if (config->rtc_base_s >= 0)
 		return refuse("--rtc-base",
 			"its guest gets the time from KVM's clock, which is the host's", err);

@@ -229,7 +229,8 @@ static int open_kvm(struct machine *machine, struct err *err)
 		.size = machine->config->memory_bytes,
 		.hole_start = LAYOUT_HOLE_START,
 		.high_base = LAYOUT_HIGH_RAM_BASE,
-		.hugepages = machine->config->hugepages,
+		/* A machine on paper takes none from the pool. */
+		.hugepages = machine->config->hugepages && !machine->config->dump_dtb,
 	};
 	int ret;
 

@@ -84,6 +84,8 @@ static void what_can_not_go_together(void **state)
 	static const char *const lines[] = {
 		"--kernel k --machine mikro",
 		"--kernel k --machine micro --display vnc=:1",
+		"--kernel k --machine micro --display none",
+		"--kernel k --machine micro --pointer mouse",
 		"--kernel k --machine micro --rtc-base 0",
 		"--kernel k --machine micro --debugcon stdio",
 		"--machine micro",
@@ -163,6 +165,8 @@ static void dump_of_any_machine(void **state)
 	assert_true(fdt_path_offset(tree, "/cpus/cpu@2") > 0);
 	dump("--machine micro --hvc0 null --cpus 1");
 	assert_int_equal(count_compatible("ns16550a"), 0);
+	/* On paper nothing is taken from the pool, so that it may be empty. */
+	dump("--machine micro --hvc0 null --hugepages");
 	dump("--display none --serial null");
 	dump("--serial null --net none");
 	assert_int_equal(count_compatible("virtio,mmio"), 2);
