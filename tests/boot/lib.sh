@@ -190,8 +190,9 @@ shown() {
 	matched=${matched##*$'\r'}
 }
 
-# expect PATTERN [SECONDS]: goes through the console from where the last expect ended, until a line
-# (or the beginning of one) matches the extended regular expression. $matched is that line.
+# expect PATTERN [SECONDS], expect_line PATTERN [SECONDS]: go through the console from where the last
+# of them ended, until a line matches the extended regular expression. $matched is that line. The
+# first is content with the beginning of a line, as a prompt is one; the second reads all of it.
 expect() {
 	local pattern=$1 deadline=$((SECONDS + ${2:-$patience_s})) line gone='' why='time is over'
 	while :; do
@@ -204,7 +205,7 @@ expect() {
 		fi
 		unmatched+=$line
 		shown "$unmatched"
-		if [[ $matched =~ $pattern ]]; then
+		if [ -z "${whole_line-}" ] && [[ $matched =~ $pattern ]]; then
 			unmatched=''
 			return
 		fi
@@ -216,6 +217,11 @@ expect() {
 	done
 	printf '#   not on the console: %s (%s)\n' "$pattern" "$why"
 	return 1
+}
+
+expect_line() {
+	local whole_line=yes
+	expect "$@"
 }
 
 # send LINE: types it.

@@ -35,13 +35,13 @@ holds() {
 # guest_mib NAME: sets $mib from the guest's /proc/meminfo.
 guest_mib() {
 	send "awk '/^$1:/ { print \"mib\", int(\$2 / 1024) }' /proc/meminfo"
-	expect '^mib [0-9]+' && mib=${matched#mib }
+	expect_line '^mib [0-9]+' && mib=${matched#mib }
 }
 
 # fill MIB: a file of that size in the guest's memory.
 fill() {
 	send "dd if=/dev/zero of=/tmp/fill bs=1M count=$1; echo \"filled \$?\""
-	expect '^filled [0-9]+' && is 'filled 0' "$matched"
+	expect_line '^filled [0-9]+' && is 'filled 0' "$matched"
 }
 
 # say TEXT: with what the host holds.

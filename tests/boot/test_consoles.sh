@@ -73,7 +73,7 @@ send "$(guest_command take-paste $((paste_kib * 1024)))"
 expect '^ready for '
 start_ms=$(date +%s%3N)
 cat "$work/paste" >&"$to_guest"
-expect '^pasted ' 900
+expect_line '^pasted ' 900
 check "$paste_kib KiB of random bytes pasted into Linux arrive whole" \
 	is "pasted $(sha256sum <"$work/paste")" "$matched"
 echo "#   in $(($(date +%s%3N) - start_ms)) ms"

@@ -171,7 +171,7 @@ send 'mount -o ro /dev/vdb /mnt; ip link set eth0 up'
 # carrier_is VALUE: what the guest sees of the cable.
 carrier_is() {
 	send 'sed "s/^/carrier: /" /sys/class/net/eth0/carrier || echo carrier: unknown'
-	expect '^carrier: [01u]' 10 && is "carrier: $1" "$matched"
+	expect_line '^carrier: [01u]' 10 && is "carrier: $1" "$matched"
 }
 check "the guest's cable is plugged in" eventually carrier_is 1
 check "vmm link down" ends 0 "$vmm" link web down
@@ -201,14 +201,14 @@ check "more than it has is refused" ends 6 "$vmm" balloon web 2G
 
 # At work, for the kernel complains of lost time only when something wanted to run meanwhile.
 send '/mnt/report-clock watch; while :; do :; done &'
-expect '^clock [0-9]'
+expect_line '^clock [0-9]'
 
 # clock_is_right NAME: the guest's clock and its RTC against the host's. $uptime is the guest's,
 # $complaints what its kernel said of standing still.
 clock_is_right() {
 	local word time rtc now off_time off_rtc
 	send /mnt/report-clock
-	expect '^clock [0-9]' || return 1
+	expect_line '^clock [0-9]' || return 1
 	now=$(date +%s)
 	read -r word time rtc uptime complaints <<<"$matched"
 	off_time=$((now - time)) off_rtc=$((now - rtc))

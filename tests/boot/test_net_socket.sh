@@ -59,7 +59,7 @@ join second 10.2.0.2
 check "the second has a carrier" carrier 1
 check "the second reaches the first" pings 10.2.0.1
 send 'head -c 8388608 /dev/urandom > /tmp/data; echo s""um $(sha256sum < /tmp/data); /tools/nettool listen 10.2.0.2 9001 < /tmp/data &'
-expect '^sum '
+expect_line '^sum '
 sum=$(cut -d' ' -f2 <<<"$matched")
 use_guest first
 check "the first has a carrier now" carrier 1

@@ -35,7 +35,7 @@ for card in 0 1; do
 done
 send "$(guest_command net-tap "$mib")"
 check "four cards" expect '^net cards 4$'
-expect '^net data '
+expect_line '^net data '
 sum=$(cut -d' ' -f3 <<<"$matched")
 for card in 0 1; do
 	check "card $card: queues" expect "^net queues$card $((2 - card))\$"

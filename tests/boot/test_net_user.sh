@@ -54,7 +54,7 @@ background "$nettool" listen ::1 9004 <"$work/resolv.conf" >/dev/null
 
 # net NAME PATTERN: the guest says so.
 net() {
-	expect "^net $1 $2"
+	expect_line "^net $1 $2"
 }
 
 start_guest '' --disk "$work/tools.img,ro" --name net-test --net user \
@@ -74,7 +74,7 @@ mac=${matched##* }
 check "ping to the host" net ping '1$'
 check "a name, by the host's resolver" net name '192\.0\.2\.77$'
 check "$mib MiB of TCP to the guest" net download "$(sha256sum <"$work/data" | cut -c 1-64)"
-expect '^net data '
+expect_line '^net data '
 sum=$(cut -d' ' -f3 <<<"$matched")
 expect '^net uploaded'
 check "$mib MiB of TCP from the guest" is "$sum" "$(sha256sum <"$work/uploaded" | cut -c 1-64)"

@@ -62,7 +62,7 @@ moves_data() {
 	local receiver=$! up
 	all_pids+=("$receiver")
 	send "head -c ${mib}M /dev/urandom >/tmp/up; sha256sum </tmp/up; nc 10.5.0.1 9002 </tmp/up; echo se\"\"nt"
-	expect '^[0-9a-f]{64} '
+	expect_line '^[0-9a-f]{64} '
 	up=$matched
 	expect '^sent'
 	wait "$receiver"

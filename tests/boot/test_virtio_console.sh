@@ -109,7 +109,7 @@ send "take-paste $bytes"
 expect '^ready for '
 start_ms=$(date +%s%3N)
 cat "$work/paste" >&"$to_guest"
-expect '^pasted ' 300
+expect_line '^pasted ' 300
 check "$paste_mib MiB pasted into hvc0 arrive whole" is "pasted $(sha256sum <"$work/paste")" "$matched"
 milliseconds "hvc0, to the guest"
 
@@ -117,12 +117,12 @@ expect "$prompt"
 start_ms=$(date +%s%3N)
 port_client data "$work/paste"
 send "port data take $bytes"
-expect '^taken ' 300
+expect_line '^taken ' 300
 check "$paste_mib MiB into a port arrive whole" is "taken $(sha256sum <"$work/paste")" "$matched"
 milliseconds "port, to the guest"
 start_ms=$(date +%s%3N)
 send "rm /tmp/pasted; port data send $bytes"
-expect '^sent ' 300
+expect_line '^sent ' 300
 eventually has_size "$work/data.out" "$bytes"
 check "$paste_mib MiB out of a port arrive whole" is "sent $(sha256sum <"$work/data.out")" "$matched"
 milliseconds "port, from the guest"

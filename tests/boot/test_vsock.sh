@@ -96,7 +96,7 @@ check "what was killed or left leaves nothing behind" settles_at "$idle"
 # ---- Readers that do not read ----
 
 guest flood 2:6002
-expect '^flooded [0-9]+ KiB'
+expect_line '^flooded [0-9]+ KiB'
 check "a program that does not read stops the guest, soon" [ "${matched//[^0-9]/}" -lt 2048 ]
 echo "#   $matched"
 "$peer" flood "unix:$path:5002" >"$work/flooded" &

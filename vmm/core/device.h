@@ -71,9 +71,10 @@ struct platform_ops {
 	void (*memory_unmap)(void *opaque, int number);
 
 	/*
-	 * The pages that the guest has written to since the last call, a bit for each in the
-	 * order of their addresses; `bitmap` has whole words for all of them. Any thread, one at a
-	 * time. -errno, and nothing in the bitmap, while the machine is being reset.
+	 * The pages that the guest has written to since the last call (and perhaps some that it has
+	 * only read), a bit for each in the order of their addresses; `bitmap` has whole words for
+	 * all of them. Any thread, one at a time. -errno, and nothing in the bitmap, while the machine
+	 * is being reset.
 	 */
 	int (*memory_take_dirty)(void *opaque, int number, uint64_t *bitmap);
 

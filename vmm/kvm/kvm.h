@@ -133,7 +133,7 @@ int kvm_set_memory(struct kvm *kvm, unsigned slot, uint64_t gpa, uint64_t size, 
 
 /*
  * The pages of a slot with KVM_MEMORY_LOG_WRITES that the guest has written to since the last call:
- * bit n of the 64-bit words of `bitmap` for page n. Any thread, also while the machine is destroyed
- * and made again: then -errno. No sentence.
+ * bit n of the 64-bit words of `bitmap` for page n, at times of one that it has only read as well.
+ * Any thread, also while the machine is destroyed and made again: then -errno. No sentence.
  */
 int kvm_take_dirty(struct kvm *kvm, unsigned slot, uint64_t *bitmap);
