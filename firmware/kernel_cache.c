@@ -10,6 +10,7 @@
  * no folder, no room, no permission        no cache                  open_folder()    cache_lives_without_room
  * a kernel that is being written           no entry                  kernel_identity_is_settled() cache_waits_for_the_writer
  * one changed before it was unpacked       no entry                  is_still_same()  cache_notices_a_change
+ * one that is written to by a mapping      its times show it         start_write()   cache_sees_mapped_writes
  * one whose times are no clock's           no entry                  kernel_identity_is_settled() identity_wants_a_clock
  * one larger than BYTES_MAX                no entry                  store()          cache_has_a_limit
  * more than ENTRIES_MAX or BYTES_MAX       the oldest go             remove_old()     cache_removes_the_oldest
@@ -170,7 +171,17 @@ bool kernel_cache_has(const struct kernel_cache *cache)
 	return cache && cache->entry_fd >= 0;
 }
 
-int kernel_cache_load(struct kernel_cache *cache, const struct packed_kernel *packed,
+/*
+ * Who maps a file and writes to a page leaves a trace in its times once, and again only when the
+ * page has been sent to the disk. So that is begun, and not waited for, before the file is read for
+ * an entry. In memory file systems it never happens.
+ */
+static void start_write(const struct kernel_cache *cache)
+{
+	(void)sync_file_range(cache->kernel_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+static int load_entry(struct kernel_cache *cache, const struct packed_kernel *packed,
 	struct gmem *mem, struct elf_image *image, struct err *err)
 {
 	int ret;
@@ -184,6 +195,16 @@ int kernel_cache_load(struct kernel_cache *cache, const struct packed_kernel *pa
 		close(cache->entry_fd);
 		cache->entry_fd = -1;
 	}
+	return ret;
+}
+
+int kernel_cache_load(struct kernel_cache *cache, const struct packed_kernel *packed,
+	struct gmem *mem, struct elf_image *image, struct err *err)
+{
+	int ret = load_entry(cache, packed, mem, image, err);
+
+	if (cache && ret == KERNEL_CACHE_MISS)
+		start_write(cache);
 	return ret;
 }
 

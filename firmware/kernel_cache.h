@@ -5,8 +5,8 @@
  * An entry belongs to a file's identity (device, inode, size, times of its content and of its
  * inode) and to bytes of its begin and end: so a file that was changed or replaced has none. A hash
  * of the whole file would cost as much as to unpack it. What changes a file and leaves its times:
- * a file system without a clock of its own (there no entry is made), and a program that still
- * writes through a mapping to pages that it wrote to before. What an entry holds is checked by a sum each time it is copied into memory: one that is cut,
+ * a file system without a clock of its own (there no entry is made), and a program that writes
+ * for seconds through a mapping to a file that lies in memory (tmpfs). What an entry holds is checked by a sum each time it is copied into memory: one that is cut,
  * damaged or of another version counts as none and is replaced.
  *
  * Entries appear whole, by rename, and are never changed: any number of machines may start at

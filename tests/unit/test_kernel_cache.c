@@ -13,7 +13,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -463,6 +466,56 @@ static void test_cache_entries_are_never_changed(void **state)
 	kernel_cache_close(cache);
 }
 
+/* The file system's clock has gone on since `then`. */
+static void pass_tick(const struct fixture *f, struct timespec then)
+{
+	char path[80];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/clock", f->folder);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	do {
+		assert_int_equal(write(fd, "", 1), 1);
+		assert_int_equal(fstat(fd, &st), 0);
+	} while (st.st_ctim.tv_nsec == then.tv_nsec && st.st_ctim.tv_sec == then.tv_sec);
+	close(fd);
+}
+
+/* A program that wrote to a page before goes on doing so after the entry was made. */
+static void test_cache_sees_mapped_writes(void **state)
+{
+	struct fixture *f = *state;
+	int fd = open(f->kernel, O_RDWR | O_CLOEXEC);
+	struct kernel_cache *cache;
+	struct elf_image image;
+	volatile uint8_t *map;
+	struct statfs fs;
+	struct stat st;
+
+	map = mmap(NULL, KERNEL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(map != MAP_FAILED);
+	map[KERNEL_BYTES / 2] = 2;
+	assert_int_equal(fstatfs(fd, &fs), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	close(fd);
+	pass_tick(f, st.st_ctim);
+	cache = kernel_cache_open(f->kernel_fd, 0);
+	assert_int_equal(
+		kernel_cache_load(cache, &packed, &f->mem, &image, NULL), KERNEL_CACHE_MISS);
+	fill_memory(f);
+	kernel_cache_store(cache, &f->mem, &f->image, later_s());
+	kernel_cache_close(cache);
+	gmem_discard_all(&f->mem);
+	assert_int_equal(load(f), 0);
+	map[KERNEL_BYTES / 2] = 3;
+	/* Where a mapping's pages go to a disk of this very file system. */
+	if (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC ||
+		fs.f_type == BTRFS_SUPER_MAGIC)
+		assert_int_equal(load(f), KERNEL_CACHE_MISS);
+	munmap((void *)map, KERNEL_BYTES);
+}
+
 /* Between being recognised and being unpacked: the entry would hold what its name does not mean. */
 static void test_cache_notices_a_change(void **state)
 {
@@ -548,6 +601,7 @@ int main(void)
 		TEST(test_cache_lives_without_room),
 		TEST(test_cache_removes_the_oldest),
 		TEST(test_cache_entries_are_never_changed),
+		TEST(test_cache_sees_mapped_writes),
 		TEST(test_cache_notices_a_change),
 		TEST(test_cache_has_a_limit),
 		TEST(test_cache_makes_nothing_for_others),
