@@ -12,7 +12,8 @@
  * one changed before it was unpacked       no entry                  is_still_same()  cache_notices_a_change
  * one that is written to by a mapping      its times show it         start_write()   cache_sees_mapped_writes
  * one whose times are no clock's           no entry                  kernel_identity_is_settled() identity_wants_a_clock
- * one larger than BYTES_MAX                no entry                  store()          cache_has_a_limit
+ * one larger than BYTES_MAX                no entry                  has_room()       cache_has_a_limit
+ * a disk that is almost full               no entry                  has_room()       cache_leaves_room
  * more than ENTRIES_MAX or BYTES_MAX       the oldest go             remove_old()     cache_removes_the_oldest
  */
 #include "firmware/kernel_cache.h"
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +35,7 @@ enum {
 	ENTRIES_MAX = 8,
 	NAME_BYTES = 32,
 	LEFT_OVER_S = 3600,
+	ROOM_PART = 4, /* of what is free an entry takes so small a part at most */
 };
 
 #define BYTES_MAX (512 * MIB)
@@ -292,13 +295,27 @@ static bool is_still_same(const struct kernel_cache *cache)
 		!memcmp(&now, &cache->identity, sizeof(now));
 }
 
+/* An entry that fills the disk, for a moment even, would be in the way of other machines' disks. */
+static bool has_room(const struct kernel_cache *cache, const struct elf_image *image)
+{
+	uint64_t bytes = image->end - image->lowest;
+	struct statvfs fs;
+
+	if (bytes > BYTES_MAX)
+		return false;
+	/* Some file systems don't tell. */
+	if (fstatvfs(cache->folder_fd, &fs) < 0 || !fs.f_blocks)
+		return true;
+	return (uint64_t)fs.f_bavail * fs.f_frsize / ROOM_PART >= bytes;
+}
+
 void kernel_cache_store(struct kernel_cache *cache, const struct gmem *mem,
 	const struct elf_image *image, int64_t read_s)
 {
 	char name[NAME_BYTES];
 	int fd, ret;
 
-	if (!cache || cache->entry_fd >= 0 || image->end - image->lowest > BYTES_MAX ||
+	if (!cache || cache->entry_fd >= 0 || !has_room(cache, image) ||
 		!kernel_identity_is_settled(&cache->identity, read_s) || !is_still_same(cache))
 		return;
 	snprintf(name, sizeof(name), "new-%d-%08x", (int)getpid(), (unsigned)util_now_ns());

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -30,7 +31,7 @@ enum {
 };
 
 struct fixture {
-	char folder[40], kernels[64], kernel[64];
+	char folder[40], kernels[96], kernel[64];
 	int kernel_fd;
 	struct gmem mem;
 	struct elf_image image;
@@ -427,7 +428,7 @@ static void test_cache_removes_the_oldest(void **state)
 {
 	struct fixture *f = *state;
 	const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
-	char first[200], path[200], left_over[100];
+	char first[200], path[200], left_over[120];
 	struct stat st;
 	int fd;
 
@@ -565,6 +566,29 @@ static void test_cache_has_a_limit(void **state)
 	assert_int_equal(gmem_held_bytes(&f->mem), 0);
 }
 
+/* A file system of its own needs root, and is not to be had in every container. */
+static void test_cache_leaves_room(void **state)
+{
+	struct fixture *f = *state;
+	char small[80], path[200];
+	unsigned count;
+
+	snprintf(small, sizeof(small), "%s/small", f->folder);
+	assert_int_equal(mkdir(small, 0700), 0);
+	if (mount("none", small, "tmpfs", 0, "size=1m") < 0)
+		return;
+	setenv("XDG_CACHE_HOME", small, 1);
+	snprintf(f->kernels, sizeof(f->kernels), "%s/vmm/kernels", small);
+	store(f);
+	count = find_entry(f, path, sizeof(path));
+	if (mount("none", small, "tmpfs", MS_REMOUNT, "size=4m") == 0) {
+		store(f);
+		count += 10 * find_entry(f, path, sizeof(path));
+	}
+	umount2(small, MNT_DETACH);
+	assert_int_equal(count, 10);
+}
+
 /* As with sudo, which may leave HOME the other user's. Only root can give something away. */
 static void test_cache_makes_nothing_for_others(void **state)
 {
@@ -604,6 +628,7 @@ int main(void)
 		TEST(test_cache_sees_mapped_writes),
 		TEST(test_cache_notices_a_change),
 		TEST(test_cache_has_a_limit),
+		TEST(test_cache_leaves_room),
 		TEST(test_cache_makes_nothing_for_others),
 		TEST(test_identity_wants_a_clock),
 	};
