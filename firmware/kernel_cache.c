@@ -6,7 +6,7 @@
  * a folder or entry of another user        not used                  is_ours()        cache_refuses_others
  * one that others may write to             not used                  is_ours()        cache_refuses_others
  * a symbolic link in the place of either   not followed              O_NOFOLLOW       cache_follows_no_links
- * a cache folder of another user           nothing is made in it     may_make_in()    cache_makes_nothing_for_others
+ * a cache folder of another user           nothing is made in it     open_base()      cache_makes_nothing_for_others
  * no folder, no room, no permission        no cache                  open_folder()    cache_lives_without_room
  * a kernel that is being written           no entry                  kernel_identity_is_settled() cache_waits_for_the_writer
  * one changed before it was unpacked       no entry                  is_still_same()  cache_notices_a_change
@@ -56,10 +56,10 @@ static bool is_ours(const struct stat *st)
 	return st->st_uid == geteuid() && !(st->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-/* Opens the folder `name` in `parent` (any path for AT_FDCWD), made if need be. */
-static int open_folder(int parent, const char *name, bool follow)
+/* Opens the folder `name` in `parent`, made if need be. */
+static int open_folder(int parent, const char *name)
 {
-	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
 	int fd = openat(parent, name, flags);
 
 	if (fd < 0 && errno == ENOENT && mkdirat(parent, name, 0700) == 0)
@@ -70,7 +70,7 @@ static int open_folder(int parent, const char *name, bool follow)
 /* The folder inside of `parent`, which is closed; -1 where it can't be or is not ours. */
 static int enter_folder(int parent, const char *name)
 {
-	int fd = parent < 0 ? -1 : open_folder(parent, name, false);
+	int fd = parent < 0 ? -1 : open_folder(parent, name);
 	struct stat st;
 
 	if (parent >= 0)
@@ -85,35 +85,51 @@ static int enter_folder(int parent, const char *name)
 
 /*
  * Under sudo HOME may be another user's: a folder of root's there would lock him out of his own
- * cache. Closes `fd` where nothing may be made.
+ * cache.
  */
-static int may_make_in(int fd)
+static bool may_make_in(const struct stat *st)
 {
-	struct stat st;
-
-	if (fd < 0 || (fstat(fd, &st) == 0 && (st.st_uid == geteuid() || st.st_uid == 0)))
-		return fd;
-	log_debug("kernels are not cached: the cache folder is another user's");
-	close(fd);
-	return -1;
+	return st->st_uid == geteuid() || st->st_uid == 0;
 }
 
-/* The folder for all programs' caches. */
+static void make_base(char *path)
+{
+	char *last = strrchr(path, '/');
+	struct stat st;
+	bool may_make;
+
+	*last = '\0';
+	may_make = stat(*path ? path : "/", &st) == 0 && may_make_in(&st);
+	*last = '/';
+	if (may_make)
+		(void)mkdir(path, 0700);
+}
+
+/* The folder of all programs' caches. */
 static int open_base(void)
 {
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	const char *home = getenv("HOME"), *base = getenv("XDG_CACHE_HOME");
-	int home_fd, fd;
+	char path[4096];
+	struct stat st;
+	int fd;
 
 	if (base && base[0] == '/')
-		return may_make_in(open_folder(AT_FDCWD, base, true));
-	if (!home || home[0] != '/')
+		snprintf(path, sizeof(path), "%s", base);
+	else if (home && home[0] == '/')
+		snprintf(path, sizeof(path), "%s/.cache", home);
+	else
 		return -1;
-	home_fd = may_make_in(open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	if (home_fd < 0)
-		return -1;
-	fd = open_folder(home_fd, ".cache", true);
-	close(home_fd);
-	return may_make_in(fd);
+	fd = open(path, flags);
+	if (fd < 0 && errno == ENOENT) {
+		make_base(path);
+		fd = open(path, flags);
+	}
+	if (fd < 0 || (fstat(fd, &st) == 0 && may_make_in(&st)))
+		return fd;
+	log_debug("kernels are not cached: %s is another user's", path);
+	close(fd);
+	return -1;
 }
 
 static int open_kernels_folder(void)

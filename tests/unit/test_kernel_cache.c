@@ -609,6 +609,13 @@ static void test_cache_makes_nothing_for_others(void **state)
 	assert_int_equal(stat(path, &st), -1);
 	snprintf(path, sizeof(path), "%s/.cache", f->folder);
 	assert_int_equal(stat(path, &st), -1);
+	setenv("XDG_CACHE_HOME", path, 1);
+	store(f);
+	assert_int_equal(stat(path, &st), -1);
+	/* What is ours is used wherever it is. */
+	assert_int_equal(mkdir(path, 0700), 0);
+	store(f);
+	assert_int_equal(load(f), 0);
 }
 
 int main(void)
