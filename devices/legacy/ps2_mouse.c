@@ -261,11 +261,7 @@ static void answer_data(struct ps2_mouse *mouse)
 
 static void run_reset(struct ps2_mouse *mouse)
 {
-	uint8_t buttons = mouse->buttons;
-
 	ps2_mouse_reset(mouse);
-	/* A finger is still where it was. */
-	mouse->buttons = buttons;
 	answer(mouse, MOUSE_ACK);
 	answer(mouse, MOUSE_PASSED);
 	answer(mouse, mouse->id);
@@ -340,6 +336,9 @@ void ps2_mouse_write(struct ps2_mouse *mouse, uint8_t byte)
 		take_argument(mouse, command, byte);
 	else
 		take_command(mouse, byte);
+	/* What happens from now on is not seen: a release would be missed, and the button stay down. */
+	if (!ps2_mouse_is_listened_to(mouse))
+		mouse->buttons = 0;
 }
 
 /* ---- What people do ---- */

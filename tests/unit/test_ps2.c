@@ -519,6 +519,23 @@ static void test_a_command_ends_a_packet(void **state)
 	ASK_MOUSE(0xf2, "\xfa\x00\x09\x00\x00");
 }
 
+/* Its release is not seen while nobody listens, and it would stay down. */
+static void test_a_button_goes_up_with_its_listener(void **state)
+{
+	(void)state;
+	ASK_MOUSE(0xf4, "\xfa");
+	assert_true(ps2_mouse_press(&mouse, PS2_MOUSE_LEFT, true));
+	EXPECT_MOUSE("\x09\x00\x00");
+	ASK_MOUSE(0xf5, "\xfa");
+	ASK_MOUSE(0xf4, "\xfa\x08\x00\x00");
+	EXPECT_MOUSE("");
+	assert_true(ps2_mouse_press(&mouse, PS2_MOUSE_LEFT, true));
+	EXPECT_MOUSE("\x09\x00\x00");
+	ASK_MOUSE(0xff, "\xfa\xaa\x00");
+	ASK_MOUSE(0xf4, "\xfa");
+	EXPECT_MOUSE("");
+}
+
 static void test_mouse_without_reader(void **state)
 {
 	uint8_t byte;
@@ -576,6 +593,7 @@ int main(void)
 		MOUSE(mouse_wrap_mode),
 		MOUSE(mouse_scaling),
 		MOUSE(a_command_ends_a_packet),
+		MOUSE(a_button_goes_up_with_its_listener),
 		MOUSE(mouse_without_reader),
 		MOUSE(mouse_flood),
 	};
