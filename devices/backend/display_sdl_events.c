@@ -210,9 +210,10 @@ static void handle_button(struct display_sdl *self, const SDL_MouseButtonEvent *
 	if (!self->input || !code)
 		return;
 	self->is_chord = false;
-	if (!takes_positions(self) && !self->is_grabbed) {
+	/* But what goes up does so for the guest too: it may have gone down before the pointer left. */
+	if (down && !takes_positions(self) && !self->is_grabbed) {
 		/* This click is for the window. */
-		if (down && self->guest_width)
+		if (self->guest_width)
 			display_sdl_set_grab(self, true);
 		return;
 	}

@@ -693,6 +693,17 @@ static void click_grabs_a_relative_pointer(void **state)
 	x_server_do("keydown ctrl keydown alt keyup alt keyup ctrl");
 	wait_until(!title_has("releases"));
 	assert_true(is_all_up());
+	/* What is held when the pointer is given back goes up all the same. */
+	x_server_do("click 1");
+	wait_until(title_has("(Ctrl+Alt releases)"));
+	pass_ms(100);
+	t.event_count = 0;
+	x_server_do("mousedown 1");
+	wait_until(was_pressed(BTN_LEFT));
+	x_server_do("keydown ctrl keydown alt keyup alt keyup ctrl");
+	wait_until(!title_has("releases"));
+	x_server_do("mouseup 1");
+	wait_until(is_all_up());
 }
 
 /* ---- Title and end ---- */
