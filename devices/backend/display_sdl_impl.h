@@ -114,8 +114,11 @@ void display_sdl_follow_guest(struct display_sdl *self);
 void display_sdl_handle_size(struct display_sdl *self);
 /* Tells the guest of the room it has, when that has been the same for a while. */
 void display_sdl_tell_size(struct display_sdl *self, uint64_t now_ns);
-/* Puts the picture anew into its canvas. */
-void display_sdl_refit(struct display_sdl *self);
+/*
+ * Puts the picture anew into its canvas. True: the guest's pointer has another size now, and is to
+ * be shown anew, which needs the server and so must not be done with the display's lock.
+ */
+bool display_sdl_refit(struct display_sdl *self);
 void display_sdl_set_zoom(struct display_sdl *self, unsigned zoom);
 void display_sdl_set_full_screen(struct display_sdl *self, bool full_screen);
 void display_sdl_set_smooth(struct display_sdl *self, bool smooth);

@@ -39,7 +39,8 @@ static bool get_canvas(struct display_sdl *self)
 	}
 	self->canvas = (struct display_canvas){surface->pixels, (uint32_t)surface->w,
 		(uint32_t)surface->h, (uint32_t)surface->pitch};
-	display_sdl_refit(self);
+	if (display_sdl_refit(self))
+		display_sdl_show_cursor(self);
 	return true;
 }
 
@@ -255,7 +256,7 @@ bool display_sdl_look(struct display_sdl *self)
 	is_other_size = display_sdl_take_frame(self, &frame);
 	/* Another source may be of the same size and all of it damaged. */
 	if (is_other_size)
-		display_sdl_refit(self);
+		cursor |= display_sdl_refit(self);
 	paint(self, &frame);
 	is_painted = self->dirty.count > 0;
 	display_end_frame(&self->viewer);

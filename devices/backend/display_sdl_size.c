@@ -12,15 +12,14 @@ enum {
 /* A person who pulls at the window's edge is not done yet. */
 #define TELL_DELAY_NS UINT64_C(250000000)
 
-void display_sdl_refit(struct display_sdl *self)
+bool display_sdl_refit(struct display_sdl *self)
 {
 	const unsigned factor = self->fit.factor;
 
 	self->fit = display_scale_fit(self->guest_width, self->guest_height, self->canvas.width,
 		self->canvas.height, self->is_smooth);
 	self->all_dirty = true;
-	if (self->fit.factor != factor && self->cursor.width)
-		display_sdl_show_cursor(self);
+	return self->fit.factor != factor && self->cursor.width;
 }
 
 /* The room that the desktop has for a window's inside, in the window's units; false: unknown. */
@@ -158,7 +157,8 @@ void display_sdl_set_full_screen(struct display_sdl *self, bool full_screen)
 void display_sdl_set_smooth(struct display_sdl *self, bool smooth)
 {
 	self->is_smooth = smooth;
-	display_sdl_refit(self);
+	if (display_sdl_refit(self))
+		display_sdl_show_cursor(self);
 	display_sdl_note(self,
 		smooth ? "Smooth: the picture fills the window"
 		       : "Sharp: pixels are enlarged by whole numbers");

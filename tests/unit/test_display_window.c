@@ -761,6 +761,26 @@ static void window_of_a_stopped_server_ends(void **state)
 	t.window = NULL;
 }
 
+/* A pointer that grows with the picture's pixels is more than fits on the way to the server. */
+static void pointer_for_a_stopped_server_holds_nobody_up(void **state)
+{
+	(void)state;
+	need_server();
+	x_server_do("windowsize --sync %ld 1280 900", find_window());
+	settle();
+	show_cursor(DISPLAY_CURSOR_SIDE);
+	settle();
+	kill(t.server.pid, SIGSTOP);
+	alarm(PATIENCE_MS / 1000);
+	for (unsigned i = 0; i < 20; i++) {
+		show_picture(i % 2 ? WIDTH : WIDTH / 2, i % 2 ? HEIGHT : HEIGHT / 2);
+		pass_ms(20);
+	}
+	display_sdl_stop(t.window);
+	t.window = NULL;
+	alarm(0);
+}
+
 static void window_of_a_stopped_server_fails(void **state)
 {
 	struct err err = ERR_INIT;
@@ -845,12 +865,14 @@ int main(int argc, char **argv)
 		window_test(closing_asks_and_then_ends),
 		own_process_test(window_survives_its_server),
 		own_process_test(window_of_a_stopped_server_ends),
+		own_process_test(pointer_for_a_stopped_server_holds_nobody_up),
 		own_process_test(window_of_a_stopped_server_fails),
 		own_process_test(window_without_server_fails),
 	};
 	const struct CMUnitTest destructive[] = {
 		window_test(window_survives_its_server),
 		window_test(window_of_a_stopped_server_ends),
+		window_test(pointer_for_a_stopped_server_holds_nobody_up),
 		window_test(window_of_a_stopped_server_fails),
 		window_test(window_without_server_fails),
 	};
