@@ -18,7 +18,10 @@
 #include "devices/backend/display_sdl_lib.h"
 
 enum {
-	DISPLAY_SDL_NAME_MAX = 100
+	DISPLAY_SDL_NAME_MAX = 100,
+	/* Of a window, in its own units. */
+	DISPLAY_SDL_WIDTH_MIN = 160,
+	DISPLAY_SDL_HEIGHT_MIN = 120,
 };
 
 enum display_sdl_progress {

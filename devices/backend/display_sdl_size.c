@@ -56,8 +56,8 @@ static bool has_room(struct display_sdl *self, unsigned zoom)
 			to_units(self, self->guest_height * zoom) <= height);
 }
 
-/* The size for the guest's picture: in full, or as large as the desktop has room for. */
-static void wanted_size(struct display_sdl *self, int *width, int *height)
+/* In full, or as large as the desktop has room for. */
+static void fit_into_room(struct display_sdl *self, int *width, int *height)
 {
 	int room_width, room_height;
 
@@ -75,6 +75,14 @@ static void wanted_size(struct display_sdl *self, int *width, int *height)
 		*width = (int)((int64_t)*width * room_height / *height);
 		*height = room_height;
 	}
+}
+
+/* The size for the guest's picture. What the window can't be it must not be asked to be. */
+static void wanted_size(struct display_sdl *self, int *width, int *height)
+{
+	fit_into_room(self, width, height);
+	*width = MAX(*width, DISPLAY_SDL_WIDTH_MIN);
+	*height = MAX(*height, DISPLAY_SDL_HEIGHT_MIN);
 }
 
 void display_sdl_follow_guest(struct display_sdl *self)

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 
 enum {
-	WINDOW_MIN_WIDTH = 160,
-	WINDOW_MIN_HEIGHT = 120,
 	CURSOR_FACTOR_MAX = 4,
 	ICON_SIDE = 64,
 	DOT_SIDE = 5,
@@ -242,7 +240,7 @@ static int create_window(struct display_sdl *self, struct err *err)
 	if (self->connection_fd >= 0)
 		self->hang_up_fd = fcntl(self->connection_fd, F_DUPFD_CLOEXEC, 0);
 	self->sdl.GetWindowSize(self->window, &self->width, &self->height);
-	self->sdl.SetWindowMinimumSize(self->window, WINDOW_MIN_WIDTH, WINDOW_MIN_HEIGHT);
+	self->sdl.SetWindowMinimumSize(self->window, DISPLAY_SDL_WIDTH_MIN, DISPLAY_SDL_HEIGHT_MIN);
 	return 0;
 }
 

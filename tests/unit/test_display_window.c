@@ -343,6 +343,13 @@ static void window_follows_the_guest(void **state)
 	show_picture(320, 200);
 	settle();
 	wait_until(!count_wrong(0, 0, 1));
+	/* One smaller than any window: nobody has chosen the size that it has then. */
+	show_picture(100, 60);
+	settle();
+	wait_until(!count_wrong(30, 30, 1));
+	show_picture(WIDTH, HEIGHT);
+	settle();
+	wait_until(!count_wrong(0, 0, 1));
 }
 
 static void window_resized_tells_the_guest(void **state)
