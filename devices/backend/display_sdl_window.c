@@ -88,13 +88,24 @@ static SDL_Cursor *make_guest_cursor(struct display_sdl *self)
 	return made;
 }
 
+/* Who gave up waiting for the window to open has taken the input away. */
+static bool takes_positions(struct display_sdl *self)
+{
+	bool takes;
+
+	pthread_mutex_lock(&self->lock);
+	takes = !atomic_load(&self->must_end) && self->input && input_takes_positions(self->input);
+	pthread_mutex_unlock(&self->lock);
+	return takes;
+}
+
 /*
  * Where the guest takes positions the host's pointer is the guest's. One that had a pointer and has
  * none now hides it, as for typing.
  */
 void display_sdl_show_cursor(struct display_sdl *self)
 {
-	const bool is_guests = self->input && input_takes_positions(self->input);
+	const bool is_guests = takes_positions(self);
 	SDL_Cursor *before = self->guest_cursor, *now = self->arrow_cursor;
 
 	self->guest_cursor = NULL;
