@@ -8,10 +8,10 @@
  * a symbolic link in the place of either   not followed              O_NOFOLLOW       cache_follows_no_links
  * a cache folder of another user           nothing is made in it     open_base()      cache_makes_nothing_for_others
  * no folder, no room, no permission        no cache                  open_folder()    cache_lives_without_room
- * a kernel that is being written           no entry                  kernel_identity_is_settled() cache_waits_for_the_writer
+ * a kernel that is being written           no entry                  ..._is_settled() cache_waits_for_the_writer
  * one changed before it was unpacked       no entry                  is_still_same()  cache_notices_a_change
- * one that is written to by a mapping      its times show it         start_write()   cache_sees_mapped_writes
- * one whose times are no clock's           no entry                  kernel_identity_is_settled() identity_wants_a_clock
+ * one that is written to by a mapping      its times show it         start_write()    cache_sees_mapped_writes
+ * one whose times are no clock's           no entry                  ..._is_settled() identity_wants_a_clock
  * one larger than BYTES_MAX                no entry                  has_room()       cache_has_a_limit
  * a disk that is almost full               no entry                  has_room()       cache_leaves_room
  * more than ENTRIES_MAX or BYTES_MAX       the oldest go             remove_old()     cache_removes_the_oldest
