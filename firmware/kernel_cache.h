@@ -3,10 +3,13 @@
  * unpacks nothing. In $XDG_CACHE_HOME/vmm/kernels, else ~/.cache/vmm/kernels.
  *
  * An entry belongs to a file's identity (device, inode, size, times of its content and of its
- * inode) and to bytes of its begin and end: so a file that was changed or replaced has none. A hash
- * of the whole file would cost as much as to unpack it. What changes a file and leaves its times:
- * a file system without a clock of its own (there no entry is made), and a program that writes
- * for seconds through a mapping to a file that lies in memory (tmpfs). What an entry holds is checked by a sum each time it is copied into memory: one that is cut,
+ * inode) and to bytes of its begin and end: so a file that was changed or replaced has none. A
+ * strong hash of the whole file would cost more than to unpack it (SHA-256 of 14 MiB 43 ms, LZ4
+ * 22 ms, the cache 6 ms; a plain sum 3 ms). What changes a file and leaves its times: a file system
+ * without a clock of its own (there no entry is made), and a program that for seconds writes
+ * through a mapping to a file that lies in memory (tmpfs) or under an overlay.
+ *
+ * What an entry holds is checked by a sum each time it is copied into memory: one that is cut,
  * damaged or of another version counts as none and is replaced.
  *
  * Entries appear whole, by rename, and are never changed: any number of machines may start at
@@ -24,8 +27,8 @@
 struct kernel_cache;
 
 /*
- * Looks for the kernel in the open file `kernel_fd`, whose packed data is at `offset`; the file stays
- * open until kernel_cache_close(). Never NULL
+ * Looks for the kernel in the open file `kernel_fd`, whose packed data is at `offset`; the file
+ * stays open until the cache is closed. Never NULL
  * unless memory is short or there is no folder for it: then the other functions do nothing.
  */
 struct kernel_cache *kernel_cache_open(int kernel_fd, uint64_t offset);
@@ -48,8 +51,8 @@ int kernel_cache_load(struct kernel_cache *cache, const struct packed_kernel *pa
 /*
  * Makes the entry from what packed_kernel_load() just put into memory, before anything else was
  * put there. Quietly does nothing where it can't. Removes the oldest entries when there are too
- * many. `read_s` is time() before unpacking began: of a file that was changed a moment before no entry
- * is made, for what was written to it then may have left no trace in its times.
+ * many. `read_s` is time() before unpacking began: of a file that was changed a moment before no
+ * entry is made, for what was written to it then may have left no trace in its times.
  */
 void kernel_cache_store(struct kernel_cache *cache, const struct gmem *mem,
 	const struct elf_image *image, int64_t read_s);
