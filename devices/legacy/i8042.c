@@ -20,7 +20,7 @@
  * Threats
  *   what the guest can send          limit                             where        test
  *   commands without reading         one answer is kept, the newest    reply        unread_answers
- *   the same while keys come         one byte is put back              reply        put_back
+ *   the same while keys come         one byte of each is put back      reply        put_back
  *   controller RAM reads and writes  32 bytes, index masked            run_command  controller_ram
  *   never to read keys               the queues of both devices        take_…       never_reads
  *   lamps, rates, modes of all kinds what they mean, or nothing        ps2_…        all_commands…
@@ -96,6 +96,7 @@ enum origin {
 	FROM_CONTROLLER,
 	FROM_KEYBOARD,
 	FROM_AUX,
+	ORIGINS,
 };
 
 struct i8042 {
@@ -117,9 +118,9 @@ struct i8042 {
 	uint8_t status;
 	uint8_t output; /* the output buffer, what port 0x60 reads */
 	enum origin origin;
-	bool has_put_back;
-	uint8_t put_back; /* a byte that had to make room for an answer, and whose it was */
-	enum origin put_back_origin;
+	/* Bytes that had to make room for an answer, by whose they were. */
+	bool has_put_back[ORIGINS];
+	uint8_t put_back[ORIGINS];
 	uint8_t pending; /* the command that waits for its byte, or 0 */
 	bool a20;
 };
@@ -165,9 +166,8 @@ static void fill_output(struct i8042 *ctl, uint8_t byte, uint8_t flags, enum ori
 static void reply_with(struct i8042 *ctl, uint8_t byte, uint8_t flags)
 {
 	if (ctl->input && ctl->status & STATUS_OUTPUT_FULL && ctl->origin != FROM_CONTROLLER) {
-		ctl->has_put_back = true;
-		ctl->put_back = ctl->output;
-		ctl->put_back_origin = ctl->origin;
+		ctl->has_put_back[ctl->origin] = true;
+		ctl->put_back[ctl->origin] = ctl->output;
 	}
 	fill_output(ctl, byte, flags, FROM_CONTROLLER);
 }
@@ -182,14 +182,12 @@ static bool is_off(const struct i8042 *ctl, enum origin origin)
 	return ctl->ram[0] & (origin == FROM_AUX ? CTR_AUX_OFF : CTR_KEYBOARD_OFF);
 }
 
-static bool fetch_put_back(struct i8042 *ctl)
+static bool fetch_put_back(struct i8042 *ctl, enum origin origin)
 {
-	enum origin origin = ctl->put_back_origin;
-
-	if (!ctl->has_put_back || is_off(ctl, origin))
+	if (!ctl->has_put_back[origin] || is_off(ctl, origin))
 		return false;
-	ctl->has_put_back = false;
-	fill_output(ctl, ctl->put_back, origin == FROM_AUX ? STATUS_AUX : 0, origin);
+	ctl->has_put_back[origin] = false;
+	fill_output(ctl, ctl->put_back[origin], origin == FROM_AUX ? STATUS_AUX : 0, origin);
 	return true;
 }
 
@@ -220,7 +218,8 @@ static bool fetch_aux(struct i8042 *ctl)
 /* The next byte of what is connected, if there is room for it. */
 static void fetch(struct i8042 *ctl)
 {
-	if (ctl->status & STATUS_OUTPUT_FULL || fetch_put_back(ctl) || fetch_keyboard(ctl))
+	if (ctl->status & STATUS_OUTPUT_FULL || fetch_put_back(ctl, FROM_KEYBOARD) ||
+		fetch_put_back(ctl, FROM_AUX) || fetch_keyboard(ctl))
 		return;
 	(void)fetch_aux(ctl);
 }
@@ -528,7 +527,7 @@ static void set_power_on(struct i8042 *ctl)
 	ctl->output = 0;
 	ctl->pending = 0;
 	ctl->a20 = true;
-	ctl->has_put_back = false;
+	memset(ctl->has_put_back, 0, sizeof(ctl->has_put_back));
 	ctl->broken = false;
 	ctl->wheel_rest = 0;
 	ctl->tilt_rest = 0;

@@ -227,6 +227,30 @@ static void test_an_answer_puts_a_key_back(void **state)
 	assert_int_equal(take(f, 0), 0x55);
 }
 
+/* One is put back for each: a half of what a key says would be another key. */
+static void test_answers_put_a_key_and_a_movement_back(void **state)
+{
+	struct fixture *f = *state;
+
+	tell_mouse(f, 0xf4);
+	key(f, KEY_RIGHTALT, true);
+	command(f, 0xad);
+	command(f, 0xaa);
+	assert_int_equal(take(f, 0), 0x55);
+	input_move(f->input, 1, 0);
+	run(f);
+	command(f, 0xaa);
+	assert_int_equal(take(f, 0), 0x55);
+	assert_int_equal(take(f, AUX), 0x08);
+	assert_int_equal(take(f, AUX), 1);
+	assert_int_equal(take(f, AUX), 0);
+	expect_nothing(f);
+	command(f, 0xae);
+	assert_int_equal(take(f, 0), 0xe0);
+	assert_int_equal(take(f, 0), 0x38);
+	expect_nothing(f);
+}
+
 /* ---- The auxiliary port ---- */
 
 static void test_probe_of_linux(void **state)
@@ -436,6 +460,7 @@ int main(void)
 		TEST(keyboard_off_keeps_keys),
 		TEST(lamps),
 		TEST(an_answer_puts_a_key_back),
+		TEST(answers_put_a_key_and_a_movement_back),
 		TEST(probe_of_linux),
 		TEST(acpi_knows_the_mouse),
 		TEST(mouse),
