@@ -9,6 +9,7 @@
  * the server goes away                the thread ends, with a sentence  handle_loss()     window_survives_its_server
  * the server answers no more          STOP_WAIT_MS, then hung up on     end_thread()      window_of_a_stopped_server_ends
  * it does not answer from the start   OPEN_WAIT_MS                      wait_until_open() window_of_a_stopped_server_fails
+ * (guest) lamps on and off, no end    once a frame                      take_input_change() -
  *
  * Threads: SDL is used on the window's thread alone, with no lock held.
  */
@@ -154,7 +155,19 @@ static uint64_t next_timer_ns(const struct display_sdl *self)
 {
 	uint64_t next_ns = self->overlay.note[0] ? self->overlay.note_end_ns : UINT64_MAX;
 
+	if (atomic_load(&self->is_input_new))
+		next_ns = MIN(next_ns, self->input_ns);
 	return self->tell_ns && self->canvas.pixels ? MIN(next_ns, self->tell_ns) : next_ns;
+}
+
+/* A guest can turn its lamps on and off without end; the server hears of it once a frame. */
+static bool take_input_change(struct display_sdl *self, uint64_t now_ns)
+{
+	if (now_ns < self->input_ns || !atomic_exchange(&self->is_input_new, false))
+		return false;
+	self->input_ns = now_ns + DISPLAY_FRAME_NS;
+	display_sdl_handle_input_change(self);
+	return true;
 }
 
 /*
@@ -170,10 +183,8 @@ static void run_window(struct display_sdl *self)
 	while (!atomic_load(&self->must_end)) {
 		if (has_events)
 			take_events(self);
-		has_events = atomic_exchange(&self->is_input_new, false);
-		if (has_events)
-			display_sdl_handle_input_change(self);
 		now_ns = util_now_ns();
+		has_events = take_input_change(self, now_ns);
 		display_sdl_tell_size(self, now_ns);
 		if (display_overlay_expire(&self->overlay, now_ns))
 			self->all_dirty = true;

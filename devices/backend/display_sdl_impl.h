@@ -59,6 +59,7 @@ struct display_sdl {
 	int connection_fd;
 	bool is_visible, is_full_screen, is_smooth;
 	uint64_t last_look_ns;
+	uint64_t input_ns; /* when the next change of the guest's input devices is looked at */
 
 	/* The window's memory: the surface's own, or one beside it where its pixels are others. */
 	SDL_Surface *surface, *beside;
