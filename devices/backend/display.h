@@ -193,11 +193,11 @@ void display_end_frame(struct display_viewer *viewer);
 
 /*
  * How long a viewer that was not woken may sleep before it looks again: one frame of 60 a second
- * while things change, up to DISPLAY_IDLE_NS after a while of stillness; UINT64_MAX where no source
- * has to be polled.
+ * while things change, up to DISPLAY_IDLE_NS after two seconds of stillness; UINT64_MAX where no
+ * source has to be polled.
  */
 #define DISPLAY_FRAME_NS UINT64_C(16666667)
-#define DISPLAY_IDLE_NS	 UINT64_C(100000000)
+#define DISPLAY_IDLE_NS	 UINT64_C(500000000)
 uint64_t display_poll_ns(const struct display *display);
 
 /* A key was pressed: its echo is to be seen soon, so polling is quick for a while. Any thread. */

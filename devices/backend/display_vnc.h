@@ -70,7 +70,7 @@ struct display_vnc_stats {
 	uint64_t refused;     /* too many, or wrong passwords */
 	uint64_t looks;	      /* at the display */
 	uint64_t frames;      /* in which something was new */
-	uint64_t pixels;      /* copied from it, 4 bytes each */
+	uint64_t pixels;      /* of it that had changed, 4 bytes each */
 };
 
 /* Any thread. */

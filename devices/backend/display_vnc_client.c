@@ -32,6 +32,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "devices/backend/display_changes.h"
 #include "devices/backend/display_vnc_impl.h"
 #include "vmm/base/log.h"
 
@@ -87,59 +88,53 @@ static bool can_resize(const struct vnc_client *client)
 }
 
 static void copy_rect(struct vnc_client *client, const struct display_surface *surface,
-	const struct display_rect *rect)
+	const struct display_rect *rect, struct display_changes *changes)
 {
 	uint32_t columns = (uint32_t)client->screen->width, rows = (uint32_t)client->screen->height;
-	uint32_t end_x = MIN(rect->x + rect->width, columns);
-	uint32_t end_y = MIN(rect->y + rect->height, rows);
+	struct display_rect inside = *rect;
 
-	if (rect->x >= end_x)
+	columns = MIN(columns, surface->width);
+	rows = MIN(rows, surface->height);
+	if (rect->x >= columns || rect->y >= rows)
 		return;
-	for (uint32_t y = rect->y; y < end_y; y++)
-		memcpy(client->pixels + (size_t)y * columns + rect->x,
-			surface->pixels + (size_t)y * surface->stride +
-				(size_t)rect->x * DISPLAY_PIXEL_BYTES,
-			(size_t)(end_x - rect->x) * DISPLAY_PIXEL_BYTES);
-	atomic_fetch_add_explicit(
-		&client->vnc->pixels, (uint64_t)rect->width * rect->height, memory_order_relaxed);
+	inside.width = MIN(rect->width, columns - rect->x);
+	inside.height = MIN(rect->height, rows - rect->y);
+	display_copy_changes(
+		client->pixels, (size_t)client->screen->width, surface, &inside, changes);
 }
 
-/* Takes what is new; `damage` is what the library has to be told. */
-static void copy_frame(
-	struct vnc_client *client, const struct display_frame *frame, struct display_damage *damage)
+/* Takes what is new; `changes` is what the library has to be told. */
+static void copy_frame(struct vnc_client *client, const struct display_frame *frame,
+	struct display_changes *changes)
 {
 	const struct display_surface *surface = &frame->surface;
 	struct display_rect all = {.width = surface->width, .height = surface->height};
+	bool is_new = frame->surface_changed;
 
-	*damage = frame->damage;
-	if (!surface->pixels) {
-		damage->count = 0;
+	changes->count = 0;
+	if (!surface->pixels)
 		return;
-	}
 	client->picture_width = surface->width;
 	client->picture_height = surface->height;
 	if (can_resize(client) &&
 		((uint32_t)client->screen->width != surface->width ||
 			(uint32_t)client->screen->height != surface->height)) {
 		resize(client, surface->width, surface->height);
-		damage->count = 0;
-		display_damage_add(damage, &all);
-	} else if (frame->surface_changed) {
-		all.width = (uint32_t)client->screen->width;
-		all.height = (uint32_t)client->screen->height;
-		memset(client->pixels, 0, (size_t)all.width * all.height * DISPLAY_PIXEL_BYTES);
-		display_damage_add(damage, &all);
+		is_new = true;
+	} else if (is_new) {
+		memset(client->pixels, 0,
+			(size_t)client->screen->width * (size_t)client->screen->height *
+				DISPLAY_PIXEL_BYTES);
 	}
-	for (unsigned i = 0; i < damage->count; i++) {
-		struct display_rect *rect = &damage->rects[i];
-		struct display_rect inside = *rect;
-
-		inside.width = MIN(rect->x + rect->width, surface->width);
-		inside.width = inside.width > rect->x ? inside.width - rect->x : 0;
-		inside.height = MIN(rect->y + rect->height, surface->height);
-		inside.height = inside.height > rect->y ? inside.height - rect->y : 0;
-		copy_rect(client, surface, &inside);
+	if (!is_new) {
+		for (unsigned i = 0; i < frame->damage.count; i++)
+			copy_rect(client, surface, &frame->damage.rects[i], changes);
+		return;
 	}
+	copy_rect(client, surface, &all, changes);
+	changes->rects[0] = (struct display_rect){.width = (uint32_t)client->screen->width,
+		.height = (uint32_t)client->screen->height};
+	changes->count = 1;
 }
 
 /* ---- The cursor ---- */
@@ -205,10 +200,18 @@ static void handle_wake(void *opaque)
 	(void)!write(client->wake_fd, &one, sizeof(one));
 }
 
+static void tell_of(struct vnc_client *client, const struct display_rect *rect)
+{
+	client->lib->mark_rect(client->screen, (int)rect->x, (int)rect->y,
+		(int)(rect->x + rect->width), (int)(rect->y + rect->height));
+	atomic_fetch_add_explicit(
+		&client->vnc->pixels, (uint64_t)rect->width * rect->height, memory_order_relaxed);
+}
+
 static void look(struct vnc_client *client)
 {
 	struct display_vnc *vnc = client->vnc;
-	struct display_damage damage;
+	struct display_changes changes;
 	struct display_frame frame;
 	rfbCursorPtr cursor = NULL;
 	bool cursor_changed;
@@ -218,7 +221,7 @@ static void look(struct vnc_client *client)
 	client->was_woken = false;
 	atomic_fetch_add_explicit(&vnc->looks, 1, memory_order_relaxed);
 	display_begin_frame(&client->viewer, &frame);
-	copy_frame(client, &frame, &damage);
+	copy_frame(client, &frame, &changes);
 	cursor_changed = frame.cursor_changed;
 	if (cursor_changed)
 		cursor = make_cursor(frame.cursor);
@@ -232,11 +235,9 @@ static void look(struct vnc_client *client)
 		client->lib->set_cursor(client->screen, cursor);
 	client->screen->cursorX = MAX(0, MIN(cursor_x, client->screen->width - 1));
 	client->screen->cursorY = MAX(0, MIN(cursor_y, client->screen->height - 1));
-	for (unsigned i = 0; i < damage.count; i++)
-		client->lib->mark_rect(client->screen, (int)damage.rects[i].x,
-			(int)damage.rects[i].y, (int)(damage.rects[i].x + damage.rects[i].width),
-			(int)(damage.rects[i].y + damage.rects[i].height));
-	if (damage.count)
+	for (unsigned i = 0; i < changes.count; i++)
+		tell_of(client, &changes.rects[i]);
+	if (changes.count)
 		atomic_fetch_add_explicit(&vnc->frames, 1, memory_order_relaxed);
 }
 
