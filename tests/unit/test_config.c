@@ -14,52 +14,16 @@
 #include <unistd.h>
 
 #include "devices/backend/chr.h"
+#include "tests/fake/fake_words.h"
 #include "vmm/base/log.h"
-#include "vmm/config.h"
-
-enum {
-	WORDS_MAX = 80
-};
-
-struct line {
-	char text[4096];
-	char *words[WORDS_MAX];
-	struct vm_config config;
-	struct err err;
-};
-
-/* Words are separated by spaces; '~' in a word stands for a space. */
-static int parse(struct line *line, const char *text)
-{
-	int argc = 0;
-	char *save;
-
-	snprintf(line->text, sizeof(line->text), "%s", text);
-	for (char *w = strtok_r(line->text, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
-		for (char *p = w; *p; p++)
-			if (*p == '~')
-				*p = ' ';
-		assert_true(argc < WORDS_MAX);
-		line->words[argc++] = w;
-	}
-	line->err = (struct err)ERR_INIT;
-	return config_parse(argc, line->words, &line->config, &line->err);
-}
-
-static void parse_good(struct line *line, const char *text)
-{
-	if (parse(line, text) < 0)
-		fail_msg("%s: %s", text, line->err.text);
-	assert_false(err_is_set(&line->err));
-}
 
 static void test_defaults(void **state)
 {
-	struct line line;
+	struct fake_words line;
 	cpu_set_t set;
 
 	(void)state;
-	parse_good(&line, "--kernel k");
+	fake_words_parse_good(&line, "--kernel k");
 	assert_string_equal(line.config.kernel, "k");
 	assert_null(line.config.initrd);
 	assert_null(line.config.append);
@@ -80,10 +44,10 @@ static void test_defaults(void **state)
 
 static void test_all_options(void **state)
 {
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
-	parse_good(&line,
+	fake_words_parse_good(&line,
 		"--kernel k --initrd i --append quiet~root=/dev/vdb --disk a.img --no-unpack "
 		"--no-rng "
 		"--disk b.img,ro,serial=x~y --disk=c,ephemeral --cpus 255 -m 6G --hugepages "
@@ -113,10 +77,11 @@ static void test_all_options(void **state)
 
 static void test_other_names(void **state)
 {
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
-	parse_good(&line, "--kernel=k --initramfs=i --cmdline=c --disk=path=d,readonly=on");
+	fake_words_parse_good(
+		&line, "--kernel=k --initramfs=i --cmdline=c --disk=path=d,readonly=on");
 	assert_string_equal(line.config.initrd, "i");
 	assert_string_equal(line.config.append, "c");
 	assert_true(line.config.disks[0].read_only);
@@ -138,12 +103,12 @@ static void test_times(void **state)
 		{"2024-02-29T23:59:59", 1709251199},
 	};
 	char text[100];
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		snprintf(text, sizeof(text), "--kernel k --rtc-base %s", cases[i].text);
-		parse_good(&line, text);
+		fake_words_parse_good(&line, text);
 		assert_true(line.config.rtc_base_s == cases[i].seconds);
 		config_finish(&line.config);
 	}
@@ -161,11 +126,11 @@ static void test_consoles_share_one_place(void **state)
 		{"--kernel k --serial none --debugcon none", "none"},
 		{"--kernel k --serial none --debugcon stdio", "stdio"},
 	};
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		parse_good(&line, cases[i].text);
+		fake_words_parse_good(&line, cases[i].text);
 		if (cases[i].debugcon)
 			assert_string_equal(line.config.debugcon, cases[i].debugcon);
 		else
@@ -190,11 +155,11 @@ static void test_kernel_console(void **state)
 		{"--kernel k --hvc0 pty --console both", CONSOLE_BOTH, "stdio", "pty"},
 		{"--kernel k --console serial", CONSOLE_SERIAL, "stdio", "none"},
 	};
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		parse_good(&line, cases[i].text);
+		fake_words_parse_good(&line, cases[i].text);
 		assert_int_equal(line.config.console, cases[i].console);
 		assert_string_equal(line.config.serial, cases[i].serial);
 		assert_string_equal(line.config.hvc0, cases[i].hvc0);
@@ -205,10 +170,11 @@ static void test_kernel_console(void **state)
 static void test_ports(void **state)
 {
 	char text[1024] = "--kernel k";
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
-	parse_good(&line, "--kernel k --port org.agent.0=unix:/tmp/a=b --port log=file:l");
+	fake_words_parse_good(
+		&line, "--kernel k --port org.agent.0=unix:/tmp/a=b --port log=file:l");
 	assert_int_equal(line.config.port_count, 2);
 	assert_string_equal(line.config.ports[0].name, "org.agent.0");
 	assert_string_equal(line.config.ports[0].spec, "unix:/tmp/a=b");
@@ -217,11 +183,11 @@ static void test_ports(void **state)
 	config_finish(&line.config);
 	for (unsigned i = 0; i < CONFIG_PORTS_MAX; i++)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), " --port p%u=null", i);
-	parse_good(&line, text);
+	fake_words_parse_good(&line, text);
 	assert_int_equal(line.config.port_count, CONFIG_PORTS_MAX);
 	config_finish(&line.config);
 	strcat(text, " --port q=null");
-	assert_true(parse(&line, text) < 0);
+	assert_true(fake_words_parse(&line, text) < 0);
 	assert_non_null(strstr(line.err.text, "more than 15 times"));
 	config_finish(&line.config);
 }
@@ -240,13 +206,13 @@ static void test_console_forms_are_the_back_ends(void **state)
 
 static void test_help_and_version_need_nothing_else(void **state)
 {
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
-	parse_good(&line, "--help");
+	fake_words_parse_good(&line, "--help");
 	assert_true(line.config.show_help);
 	config_finish(&line.config);
-	parse_good(&line, "-V extra");
+	fake_words_parse_good(&line, "-V extra");
 	assert_true(line.config.show_version);
 	config_finish(&line.config);
 }
@@ -254,16 +220,16 @@ static void test_help_and_version_need_nothing_else(void **state)
 static void test_as_many_disks_as_letters(void **state)
 {
 	char text[1024] = "--kernel k";
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
 	for (unsigned i = 0; i < CONFIG_DISKS_MAX; i++)
 		strcat(text, " --disk d");
-	parse_good(&line, text);
+	fake_words_parse_good(&line, text);
 	assert_int_equal(line.config.disk_count, CONFIG_DISKS_MAX);
 	config_finish(&line.config);
 	strcat(text, " --disk d");
-	assert_true(parse(&line, text) < 0);
+	assert_true(fake_words_parse(&line, text) < 0);
 	assert_non_null(strstr(line.err.text, "more than 26 times"));
 	config_finish(&line.config);
 }
@@ -379,11 +345,11 @@ static void test_bad_lines_are_sentences(void **state)
 		{K "-qv", "exclude each other", ""},
 		{K "-q --quiet", "--quiet is given twice", ""},
 	};
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		if (parse(&line, cases[i].line) >= 0)
+		if (fake_words_parse(&line, cases[i].line) >= 0)
 			fail_msg("'%s' was taken", cases[i].line);
 		assert_int_equal(line.err.kind, EXIT_CODE_USAGE);
 		if (!strstr(line.err.text, cases[i].text) || !strstr(line.err.hint, cases[i].hint))
@@ -397,10 +363,10 @@ static void test_bad_lines_are_sentences(void **state)
 static void test_memory_and_the_host(void **state)
 {
 	struct err err = ERR_INIT;
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
-	parse_good(&line, "--kernel k -m 64G");
+	fake_words_parse_good(&line, "--kernel k -m 64G");
 	log_set_level(LOG_ERROR);
 	assert_int_equal(config_check_memory(&line.config, 128 * GIB, &err), 0);
 	assert_int_equal(config_check_memory(&line.config, 2 * GIB, &err), 0);

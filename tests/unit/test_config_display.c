@@ -10,44 +10,17 @@
 
 #include <stdio.h>
 
-#include "vmm/config.h"
+#include "tests/fake/fake_words.h"
 
-enum {
-	WORDS_MAX = 20
-};
-
-struct line {
-	char text[1024];
-	char *words[WORDS_MAX];
-	struct vm_config config;
-	struct err err;
-};
-
-/* Words are separated by spaces. */
-static int parse(struct line *line, const char *text)
+static const struct display_config *parse_good(struct fake_words *line, const char *text)
 {
-	int argc = 0;
-	char *save;
-
-	snprintf(line->text, sizeof(line->text), "--kernel k %s", text);
-	for (char *w = strtok_r(line->text, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
-		assert_true(argc < WORDS_MAX);
-		line->words[argc++] = w;
-	}
-	line->err = (struct err)ERR_INIT;
-	return config_parse(argc, line->words, &line->config, &line->err);
-}
-
-static const struct display_config *parse_good(struct line *line, const char *text)
-{
-	if (parse(line, text) < 0)
-		fail_msg("%s: %s", text, line->err.text);
+	fake_words_parse_good_machine(line, text);
 	return &line->config.display;
 }
 
 static void without_the_option_there_is_none(void **state)
 {
-	struct line line;
+	struct fake_words line;
 	const struct display_config *display;
 
 	(void)state;
@@ -61,7 +34,7 @@ static void without_the_option_there_is_none(void **state)
 
 static void all_kinds(void **state)
 {
-	struct line line;
+	struct fake_words line;
 	const struct display_config *display;
 
 	(void)state;
@@ -141,9 +114,9 @@ static void wrong_words_get_a_sentence(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct line line;
+		struct fake_words line;
 
-		if (parse(&line, cases[i].text) >= 0)
+		if (fake_words_parse_machine(&line, cases[i].text) >= 0)
 			fail_msg("%s was taken", cases[i].text);
 		if (!strstr(line.err.text, cases[i].says) || !strstr(line.err.hint, cases[i].hint))
 			fail_msg("%s: %s; %s", cases[i].text, line.err.text, line.err.hint);
@@ -154,7 +127,7 @@ static void wrong_words_get_a_sentence(void **state)
 
 static bool opens(const char *text, bool is_on_desktop)
 {
-	struct line line;
+	struct fake_words line;
 	const struct display_config *display = parse_good(&line, text);
 	bool result;
 

@@ -10,54 +10,21 @@
 
 #include <stdio.h>
 
-#include "vmm/config.h"
-
-enum {
-	WORDS_MAX = 200
-};
-
-struct line {
-	char text[4096];
-	char *words[WORDS_MAX];
-	struct vm_config config;
-	struct err err;
-};
-
-/* Words are separated by spaces. */
-static int parse(struct line *line, const char *text)
-{
-	int argc = 0;
-	char *save;
-
-	snprintf(line->text, sizeof(line->text), "--kernel k %s", text);
-	for (char *w = strtok_r(line->text, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
-		assert_true(argc < WORDS_MAX);
-		line->words[argc++] = w;
-	}
-	line->err = (struct err)ERR_INIT;
-	return config_parse(argc, line->words, &line->config, &line->err);
-}
-
-static void parse_good(struct line *line, const char *text)
-{
-	if (parse(line, text) < 0)
-		fail_msg("%s: %s", text, line->err.text);
-	assert_false(err_is_set(&line->err));
-}
+#include "tests/fake/fake_words.h"
 
 static void test_the_default_is_one_user_network(void **state)
 {
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
-	parse_good(&line, "");
+	fake_words_parse_good_machine(&line, "");
 	assert_int_equal(line.config.nic_count, 1);
 	assert_int_equal(line.config.nics[0].kind, NET_USER);
 	assert_int_equal(line.config.nics[0].queues, 1);
 	assert_true(line.config.net_is_default);
 	assert_int_equal(line.config.forward_count, 0);
 	config_finish(&line.config);
-	parse_good(&line, "--net none");
+	fake_words_parse_good_machine(&line, "--net none");
 	assert_int_equal(line.config.nic_count, 0);
 	assert_false(line.config.net_is_default);
 	config_finish(&line.config);
@@ -65,10 +32,10 @@ static void test_the_default_is_one_user_network(void **state)
 
 static void test_cards_of_every_kind(void **state)
 {
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
-	parse_good(&line,
+	fake_words_parse_good_machine(&line,
 		"--net user,restrict,mtu=9000 --net tap=tap7,queues=4,offload=off,vhost=off "
 		"--net fd=5,mac=02:aB:00:00:00:01 --net socket=/run/a,,b --net type=user");
 	assert_int_equal(line.config.nic_count, 5);
@@ -108,13 +75,13 @@ static void test_forwarded_ports(void **state)
 			"2001:db8:1111:2222:3333:4444:5555:6666", 1, 2, false},
 	};
 	char text[2048] = "";
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), " %s %s",
 			i % 2 ? "-p" : "--publish", cases[i].text);
-	parse_good(&line, text);
+	fake_words_parse_good_machine(&line, text);
 	assert_int_equal(line.config.forward_count, ARRAY_SIZE(cases));
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct net_forward *forward = &line.config.forwards[i];
@@ -130,24 +97,24 @@ static void test_forwarded_ports(void **state)
 static void test_not_more_than_there_is_room_for(void **state)
 {
 	char text[4096] = "";
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
 	for (unsigned i = 0; i < CONFIG_NICS_MAX; i++)
 		strcat(text, " --net user");
-	parse_good(&line, text);
+	fake_words_parse_good_machine(&line, text);
 	config_finish(&line.config);
 	strcat(text, " --net user");
-	assert_true(parse(&line, text) < 0);
+	assert_true(fake_words_parse_machine(&line, text) < 0);
 	assert_non_null(strstr(line.err.text, "more than 8 times"));
 	config_finish(&line.config);
 	*text = '\0';
 	for (unsigned i = 0; i < NET_FORWARDS_MAX; i++)
 		sprintf(text + strlen(text), " -p %u:1", 1000 + i);
-	parse_good(&line, text);
+	fake_words_parse_good_machine(&line, text);
 	config_finish(&line.config);
 	strcat(text, " -p 1:1");
-	assert_true(parse(&line, text) < 0);
+	assert_true(fake_words_parse_machine(&line, text) < 0);
 	assert_non_null(strstr(line.err.text, "more than 64 times"));
 	config_finish(&line.config);
 }
@@ -158,7 +125,7 @@ static void test_macs_are_stable_and_different(void **state)
 	uint8_t macs[64][NET_MAC_BYTES];
 	char text[64];
 	unsigned count = 0;
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
 	for (unsigned n = 0; n < 32; n++) {
@@ -166,7 +133,7 @@ static void test_macs_are_stable_and_different(void **state)
 		for (unsigned card = 0; card < 2; card++) {
 			uint8_t again[NET_MAC_BYTES];
 
-			parse_good(&line, text);
+			fake_words_parse_good_machine(&line, text);
 			config_net_mac(&line.config, card, macs[count]);
 			config_net_mac(&line.config, card, again);
 			config_finish(&line.config);
@@ -247,11 +214,11 @@ static void test_bad_lines_are_sentences(void **state)
 		{"-p 2222:22 --net none", "-p forwards to a user network", "--net user"},
 		{"-p 2222:22 --net tap=a", "-p forwards to a user network", "--net user"},
 	};
-	struct line line;
+	struct fake_words line;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		if (parse(&line, cases[i].line) >= 0)
+		if (fake_words_parse_machine(&line, cases[i].line) >= 0)
 			fail_msg("'%s' was taken", cases[i].line);
 		assert_int_equal(line.err.kind, EXIT_CODE_USAGE);
 		if (!strstr(line.err.text, cases[i].text) || !strstr(line.err.hint, cases[i].hint))
