@@ -26,6 +26,8 @@ enum {
 	GPU_QUEUE_SIZE = 256,
 
 	GPU_RESOURCES_MAX = 1024,
+	/* Of a picture, in pixels: a copy goes row by row, and millions of rows take long. */
+	GPU_SIDE_MAX = 16384,
 	GPU_RESOURCE_LISTS = 64,
 	/* The largest mode, 7680x4320, in pages of 4 KiB has 32400. */
 	GPU_ENTRIES_MAX = 32768,

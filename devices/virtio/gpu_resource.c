@@ -10,6 +10,7 @@
  *   what the guest can send      limit                           where        test
  *   no width or height           refused                         create       create_limits
  *   width * height * 4 too big   64 bits, GPU_PICTURE_BYTES_MAX  create       create_limits
+ *   millions of rows             GPU_SIDE_MAX                    create       create_limits
  *   too much of all together     GPU_PIXEL_BYTES_MAX             create       memory_limit
  *   thousands of pictures        GPU_RESOURCES_MAX               create       too_many_resources
  *   a number that is in use, 0   refused                         create       create_limits
@@ -83,6 +84,8 @@ uint32_t gpu_resource_create(
 		pixels > GPU_PICTURE_BYTES_MAX / DISPLAY_PIXEL_BYTES ||
 		pixels > (GPU_PIXEL_BYTES_MAX - resources->bytes) / DISPLAY_PIXEL_BYTES)
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	if (wanted->width > GPU_SIDE_MAX || wanted->height > GPU_SIDE_MAX)
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	resource = calloc(1, sizeof(*resource));
 	if (!resource)
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;

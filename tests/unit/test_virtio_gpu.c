@@ -474,9 +474,13 @@ static void test_create_limits(void **state)
 	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, 0x10000, 0x10000), NO_MEMORY);
 	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, 0x40000001, 1), NO_MEMORY);
 	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, UINT32_MAX, UINT32_MAX), NO_MEMORY);
+	/* Little memory, and rows without end. */
+	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, 2, 16385), BAD_PARAMETER);
+	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, 16385, 2), BAD_PARAMETER);
+	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, 2, 16384), OK);
 	assert_int_equal(fake_gpu_make(gpu, UINT32_MAX, BGRX, 8, 8), OK);
 	assert_int_equal(fake_gpu_make(gpu, UINT32_MAX, BGRX, 8, 8), BAD_ID);
-	assert_int_equal(guest_errors(gpu), 9);
+	assert_int_equal(guest_errors(gpu), 11);
 }
 
 static void test_memory_limit(void **state)
@@ -488,8 +492,8 @@ static void test_memory_limit(void **state)
 	assert_int_equal(fake_gpu_make(gpu, 1, BGRX, 7680, 4320), OK);
 	/* All together: 256 MiB. */
 	assert_int_equal(fake_gpu_make(gpu, 2, BGRX, 4320, 7680), OK);
-	assert_int_equal(fake_gpu_make(gpu, 3, BGRX, 753665, 1), NO_MEMORY);
-	assert_int_equal(fake_gpu_make(gpu, 3, BGRX, 1, 753664), OK);
+	assert_int_equal(fake_gpu_make(gpu, 3, BGRX, 184, 4097), NO_MEMORY);
+	assert_int_equal(fake_gpu_make(gpu, 3, BGRX, 184, 4096), OK);
 	assert_int_equal(fake_gpu_make(gpu, 4, BGRX, 1, 1), NO_MEMORY);
 	assert_int_equal(fake_gpu_unref(gpu, 2), OK);
 	assert_int_equal(fake_gpu_make(gpu, 4, BGRX, 1, 1), OK);
