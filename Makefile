@@ -51,14 +51,23 @@ UNITS   := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/unit/test_*.c)))
 KVMS    := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/boot/kvm_*.c)))
 FUZZES  := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
-# Everything but main.c lies in one archive, so that a test links only what it uses.
-LIB_OBJECTS  := $(patsubst %.c,$(OBJ)/%.o,$(filter-out vmm/main.c,$(SOURCES)) $(FAKES))
+# The verbs that are programs of their own: vmm/tools/vmm_NAME.c has the main() of one, a script
+# there is one.
+TOOL_MAINS   := $(filter-out $(EXCLUDE),$(sort $(wildcard vmm/tools/vmm_*.c)))
+TOOL_SCRIPTS := $(filter-out $(EXCLUDE),$(sort $(shell find vmm/tools -maxdepth 1 -type f \
+	! -name '*.*' 2>/dev/null)))
+
+# Everything but the main() functions lies in one archive, so that a test links only what it uses.
+LIB_OBJECTS  := $(patsubst %.c,$(OBJ)/%.o,$(filter-out vmm/main.c $(TOOL_MAINS),$(SOURCES)) \
+	$(FAKES))
 UNIT_BINS    := $(UNITS:%.c=$(OUT)/%)
 KVM_BINS     := $(KVMS:%.c=$(OUT)/%)
 FUZZ_BINS    := $(FUZZES:%.c=$(OUT)/%)
 REPLAY_BINS  := $(FUZZES:tests/fuzz/fuzz_%.c=$(OUT)/tests/fuzz/replay_%)
 
 BIN     := $(OUT)/vmm
+TOOLS   := $(TOOL_MAINS:vmm/tools/vmm_%.c=$(OUT)/libexec/vmm/%) \
+	$(TOOL_SCRIPTS:vmm/tools/%=$(OUT)/libexec/vmm/%)
 MANPAGE := $(OUT)/vmm.1
 BASH_COMPLETION := $(OUT)/completions/vmm
 ZSH_COMPLETION  := $(OUT)/completions/_vmm
@@ -70,7 +79,7 @@ ZSH_COMPLETION  := $(OUT)/completions/_vmm
 	uninstall clean help unit-tests kvm-tests fuzzers replayers guest-default guest-debian \
 	guest-desktop guest-linux guest-micro bench-check static FORCE
 
-all: $(BIN)
+all: $(BIN) $(TOOLS)
 docs: $(MANPAGE) $(BASH_COMPLETION) $(ZSH_COMPLETION)
 
 # ---- Compile and link ----
@@ -114,6 +123,15 @@ $(BIN): $(OBJ)/vmm/main.o $(OBJ)/libvmm.a
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
+$(TOOL_MAINS:vmm/tools/vmm_%.c=$(OUT)/libexec/vmm/%): $(OUT)/libexec/vmm/%: \
+		$(OBJ)/vmm/tools/vmm_%.o $(OBJ)/libvmm.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+$(TOOL_SCRIPTS:vmm/tools/%=$(OUT)/libexec/vmm/%): $(OUT)/libexec/vmm/%: vmm/tools/%
+	$(Q)install -D -m 755 $< $@
+
 # The linker's word that names of users, which only doctor asks for, may need a shared library.
 STATIC_QUIET = $(if $(shell $(CC) -Wl,--help 2>/dev/null | grep -e --no-warnings),\
 	-Wl$(comma)--no-warnings)
@@ -152,7 +170,7 @@ kvm-tests: $(KVM_BINS)
 fuzzers: $(FUZZ_BINS)
 replayers: $(REPLAY_BINS)
 
--include $(LIB_OBJECTS:.o=.d) $(OBJ)/vmm/main.d $(OBJ)/tests/fuzz/standalone_main.d \
+-include $(LIB_OBJECTS:.o=.d) $(OBJ)/vmm/main.d $(TOOL_MAINS:%.c=$(OBJ)/%.d) $(OBJ)/tests/fuzz/standalone_main.d \
 	$(patsubst %.c,$(OBJ)/%.d,$(UNITS) $(KVMS) $(FUZZES))
 
 # ---- Documents made from the option tables ----
@@ -189,6 +207,7 @@ check check-quick check-unit check-fuzz check-boot fuzz:
 
 # ---- Install ----
 
+LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/vmm
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
 MANDIR  = $(DESTDIR)$(PREFIX)/share/man/man1
 DOCDIR  = $(DESTDIR)$(PREFIX)/share/doc/vmm
@@ -197,6 +216,8 @@ ZSHDIR  = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 
 install: all docs
 	install -D -m 755 $(BIN) '$(BINDIR)/vmm'
+	set -e; for tool in $(TOOLS); do \
+		install -D -m 755 "$$tool" "$(LIBEXECDIR)/$${tool##*/}"; done
 	install -D -m 644 $(MANPAGE) '$(MANDIR)/vmm.1'
 	install -D -m 644 $(BASH_COMPLETION) '$(BASHDIR)/vmm'
 	install -D -m 644 $(ZSH_COMPLETION) '$(ZSHDIR)/_vmm'
@@ -204,8 +225,9 @@ install: all docs
 
 uninstall:
 	rm -f '$(BINDIR)/vmm' '$(MANDIR)/vmm.1' '$(BASHDIR)/vmm' '$(ZSHDIR)/_vmm'
+	rm -f $(patsubst %,'$(LIBEXECDIR)/%',$(notdir $(TOOLS)))
 	rm -f '$(DOCDIR)/LICENSE' '$(DOCDIR)/README.md'
-	-rmdir '$(DOCDIR)' 2>/dev/null
+	-rmdir '$(LIBEXECDIR)' '$(DOCDIR)' 2>/dev/null
 
 clean:
 	rm -rf '$(BUILD)'

@@ -7,7 +7,8 @@ function layer(path) {
 	if (path ~ /^devices\/[^\/]*\// || path ~ /^firmware\//) return 3
 	if (path ~ /^devices\//) return 4
 	if (path ~ /^vmm\/[^\/]*$/) return 5
-	if (path ~ /^tests\//) return 6
+	if (path ~ /^vmm\/tools\//) return 6
+	if (path ~ /^tests\//) return 7
 	return -1
 }
 

@@ -19,6 +19,7 @@
 #include "vmm/help.h"
 #include "vmm/machine_profile.h"
 #include "vmm/running.h"
+#include "vmm/tool_exec.h"
 #include "vmm/verbs.h"
 #include "vmm/vm.h"
 
@@ -124,6 +125,11 @@ static int run_verb(const char *name, int argc, char *const *argv, struct err *e
 		return run_##verb(argc, argv, err);
 	VERB_TABLE(VERB)
 #undef VERB
+#define TOOL(tool, arguments, completes, summary, text)                                            \
+	if (!strcmp(name, #tool))                                                                  \
+		return tool_exec(name, argc, argv, err) < 0 ? (int)err->kind : EXIT_CODE_OK;
+	TOOL_TABLE(TOOL)
+#undef TOOL
 	ASSERT(!"a verb of the table has no function");
 	return EXIT_CODE_INTERNAL;
 }

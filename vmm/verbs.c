@@ -10,7 +10,7 @@
 const struct verb verbs[] = {
 #define VERB(name, arguments, completes, summary, text)                                            \
 	{#name, arguments, completes, summary, text},
-	VERB_TABLE(VERB)
+	VERB_TABLE(VERB) TOOL_TABLE(VERB)
 #undef VERB
 		{.name = NULL},
 };
@@ -26,7 +26,7 @@ const struct verb *verb_find(const char *name)
 const char *verb_nearest(const char *word)
 {
 #define VERB(name, arguments, completes, summary, text) #name,
-	static const char *const names[] = {VERB_TABLE(VERB) NULL};
+	static const char *const names[] = {VERB_TABLE(VERB) TOOL_TABLE(VERB) NULL};
 #undef VERB
 
 	return opts_nearest(word, names);

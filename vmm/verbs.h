@@ -83,6 +83,12 @@
 		"Without a word it is the same as --help.")                                        \
 	VERB(version, "", "", "print the version", "It is the same as --version.")
 
+/*
+ * The verbs that are programs of their own (tool_exec.h), with the same columns. What is named here
+ * is built from vmm/tools/vmm_NAME.c or is the script vmm/tools/NAME.
+ */
+#define TOOL_TABLE(TOOL)
+
 struct verb {
 	const char *name;
 	const char *arguments;
