@@ -30,9 +30,20 @@ SAN_CC   := $(if $(SAN),-O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
 SAN_LD   := $(if $(SAN),-fsanitize=$(subst fuzzer,fuzzer-no-link,$(SAN)))
 FORTIFY  := $(if $(SAN)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 
-COMPILE = $(CC) -O2 $(CFLAGS) $(CPPFLAGS) -std=gnu17 -D_GNU_SOURCE -I. $(WARNINGS) -pthread \
-	-fPIE -fstack-protector-strong -fstack-clash-protection $(FORTIFY) $(SAN_CC)
-LINK    = $(CC) $(LDFLAGS) -pthread -pie -Wl,-z,relro -Wl,-z,now -Wl,--as-needed $(SAN_LD)
+# A small program is read and relocated sooner: what nothing refers to is left out, relocations are
+# packed where the linker knows how, and there are no tables for unwinding, which C does not do. A
+# debugger has its own; a sanitizer needs them.
+SMALL_CC := $(if $(SAN),,-fno-asynchronous-unwind-tables -fno-unwind-tables \
+	-ffunction-sections -fdata-sections)
+PACK_LD  := $(if $(shell $(CC) -Wl,--help 2>/dev/null | grep -e pack-relative-relocs),\
+	-Wl$(comma)-z$(comma)pack-relative-relocs)
+SMALL_LD := $(if $(SAN),,-Wl$(comma)--gc-sections $(PACK_LD))
+
+OPTIMIZE = -O2
+COMPILE = $(CC) $(OPTIMIZE) $(SMALL_CC) $(CFLAGS) $(CPPFLAGS) -std=gnu17 -D_GNU_SOURCE -I. $(WARNINGS) \
+	-pthread -fPIE -fstack-protector-strong -fstack-clash-protection $(FORTIFY) $(SAN_CC)
+LINK    = $(CC) $(LDFLAGS) -pthread -pie -Wl,-z,relro -Wl,-z,now -Wl,--as-needed $(SMALL_LD) \
+	$(SAN_LD)
 # Of libfdt a few functions go into the program; the others' libraries are loaded when used.
 LIBS    := -lz -llz4 -lzstd -l:libfdt.a
 HEADERS := zlib.h lz4.h lz4frame.h zstd.h slirp/libslirp.h SDL2/SDL.h rfb/rfb.h libfdt.h \
@@ -56,6 +67,12 @@ FUZZES  := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TOOL_MAINS   := $(filter-out $(EXCLUDE),$(sort $(wildcard vmm/tools/vmm_*.c)))
 TOOL_SCRIPTS := $(filter-out $(EXCLUDE),$(sort $(shell find vmm/tools -maxdepth 1 -type f \
 	! -name '*.*' 2>/dev/null)))
+
+# What runs once, for people, and neither in a start nor beside a guest: small rather than fast.
+COLD := $(wildcard vmm/doctor*.c vmm/help*.c vmm/running*.c vmm/control_client.c vmm/key_names.c \
+	vmm/tool_exec.c vmm/verbs.c firmware/inspect.c devices/backend/display_sdl_*.c \
+	devices/backend/net_tap_attach.c $(addprefix vmm/kvm/,cause.c fault.c host_facts.c \
+	insn_name.c page_walk.c probe.c probe_code.c))
 
 # Everything but the main() functions lies in one archive, so that a test links only what it uses.
 LIB_OBJECTS  := $(patsubst %.c,$(OBJ)/%.o,$(filter-out vmm/main.c $(TOOL_MAINS),$(SOURCES)) \
@@ -109,6 +126,7 @@ $(OBJ)/toolchain:
 	@CC='$(CC)' scripts/probe-toolchain $(HEADERS)
 	@touch $@
 
+$(COLD:%.c=$(OBJ)/%.o): OPTIMIZE = -Os
 $(OBJ)/%.o: %.c $(OBJ)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)

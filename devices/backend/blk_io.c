@@ -116,11 +116,12 @@ int blk_io_write(
 
 int blk_io_write_zeroes(int fd, uint64_t offset, uint64_t len)
 {
-	static const uint8_t zeroes[ZEROES_BYTES];
+	/* Never written, and not const: zeroes that the program's file need not hold. */
+	static uint8_t zeroes[ZEROES_BYTES];
 	struct iovec all[ZEROES_PIECES], some[BLK_IOV_MAX];
 
 	for (unsigned i = 0; i < ZEROES_PIECES; i++)
-		all[i] = (struct iovec){(void *)(uintptr_t)zeroes, sizeof(zeroes)};
+		all[i] = (struct iovec){zeroes, sizeof(zeroes)};
 	for (uint64_t done = 0, piece; done < len; done += piece) {
 		unsigned count;
 		int ret;

@@ -46,7 +46,8 @@ struct display {
 	_Atomic bool needs_polling;
 };
 
-static const struct display_cursor no_cursor;
+/* Never written, and not const: zeroes that the program's file need not hold. */
+static struct display_cursor no_cursor;
 
 /* ---- Rectangles ---- */
 
