@@ -90,7 +90,7 @@ struct display_config {
 	bool smooth, full_screen; /* of the window */
 	unsigned width, height;	  /* of the screen, in pixels */
 	const char *vnc;	  /* unix:PATH or [ADDRESS:]PORT; NULL: none */
-	struct display_vnc_address vnc_address;
+	struct listen_address vnc_address;
 	const char *password_file;	  /* of vnc, or NULL */
 	bool has_mouse;			  /* a relative pointer, in place of the tablet */
 	bool is_none, may_open;		  /* private to config_display.c, as is what follows */

@@ -187,12 +187,12 @@ static int check_words(struct display_words *words, struct err *err)
 static int take_vnc(
 	struct display_config *display, const struct display_words *words, struct err *err)
 {
-	struct display_vnc_address *address = &display->vnc_address;
-	int ret = display_vnc_parse(address, "--display vnc", words->vnc, err);
+	struct listen_address *address = &display->vnc_address;
+	int ret = listen_address_parse(address, "--display vnc", words->vnc, err);
 
 	if (ret < 0)
 		return ret;
-	if (display_vnc_is_public(address) && !words->password_file) {
+	if (listen_address_is_public(address) && !words->password_file) {
 		err_hint(err,
 			"add password-file=FILE, or say vnc=unix:PATH or vnc=%u and come in "
 			"by ssh -L",

@@ -8,7 +8,6 @@
  */
 #include "devices/backend/display_vnc.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -147,76 +146,15 @@ static void accept_again(void *opaque)
 
 /* ---- Listening ---- */
 
-union vnc_socket_address {
-	struct sockaddr any;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
-
-static socklen_t fill_address(
-	union vnc_socket_address *to, const struct display_vnc_address *address)
-{
-	memset(to, 0, sizeof(*to));
-	if (inet_pton(AF_INET, address->host, &to->in.sin_addr) == 1) {
-		to->in.sin_family = AF_INET;
-		to->in.sin_port = htons(address->port);
-		return sizeof(to->in);
-	}
-	inet_pton(AF_INET6, address->host, &to->in6.sin6_addr);
-	to->in6.sin6_family = AF_INET6;
-	to->in6.sin6_port = htons(address->port);
-	return sizeof(to->in6);
-}
-
-static int refuse_port(const struct display_vnc_address *address, int errnum, struct err *err)
-{
-	bool is_v6 = strchr(address->host, ':');
-
-	if (errnum == EADDRINUSE)
-		err_hint(err,
-			"choose another port, or end that program: ss -tlpn 'sport = %u' shows it",
-			address->port);
-	else if (errnum == EACCES)
-		err_hint(err, "choose a port from 1024 on");
-	else if (errnum == EADDRNOTAVAIL)
-		err_hint(err, "ip address shows the addresses of this host");
-	return err_set(err, EXIT_CODE_DEVICE, errnum, "VNC can't have %s%s%s:%u: %s",
-		is_v6 ? "[" : "", address->host, is_v6 ? "]" : "", address->port,
-		errnum == EADDRINUSE		  ? "another program has this port"
-			: errnum == EACCES	  ? "ports below 1024 are for root"
-			: errnum == EADDRNOTAVAIL ? "this host has no such address"
-						  : strerror(errnum));
-}
-
-static int listen_on_port(
-	struct vnc_server *server, const struct display_vnc_address *address, struct err *err)
-{
-	union vnc_socket_address where;
-	socklen_t len = fill_address(&where, address);
-	const int on = 1;
-
-	server->port_fd =
-		socket(where.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (server->port_fd < 0)
-		return refuse_port(address, errno, err);
-	/* So that a machine can be started again at once. */
-	setsockopt(server->port_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (where.any.sa_family == AF_INET6)
-		setsockopt(server->port_fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(server->port_fd, &where.any, len) < 0 || listen(server->port_fd, BACKLOG) < 0)
-		return refuse_port(address, errno, err);
-	return 0;
-}
-
 static int open_listener(
-	struct vnc_server *server, const struct display_vnc_address *address, struct err *err)
+	struct vnc_server *server, const struct listen_address *address, struct err *err)
 {
 	int ret = unix_listen_init(&server->socket, "VNC socket", address->path, 0, err);
 
 	if (ret >= 0 && address->path[0])
 		ret = unix_listen_open(&server->socket, BACKLOG, err);
 	else if (ret >= 0)
-		ret = listen_on_port(server, address, err);
+		ret = server->port_fd = listen_address_open_port(address, "VNC", BACKLOG, err);
 	if (ret < 0)
 		return ret;
 	server->listener = (struct loop_fd){
@@ -274,7 +212,7 @@ static int read_password(struct display_vnc *vnc, const char *path, struct err *
 
 static int check_config(const struct display_vnc_config *config, struct err *err)
 {
-	if (!display_vnc_is_public(&config->address) || config->password_file)
+	if (!listen_address_is_public(&config->address) || config->password_file)
 		return 0;
 	err_hint(err,
 		"add password-file=FILE, or let it listen on unix:PATH or 127.0.0.1 and come in by "

@@ -17,6 +17,7 @@
 
 #include "devices/backend/display.h"
 #include "devices/backend/input.h"
+#include "devices/backend/listen_address.h"
 #include "vmm/base/err.h"
 #include "vmm/core/loop.h"
 
@@ -27,30 +28,11 @@ struct display_vnc;
 
 enum {
 	VNC_CLIENTS_MAX = 8,
-	VNC_PATH_MAX = 107,
-	VNC_HOST_MAX = 45, /* an IPv6 address in its longest form */
 	VNC_PASSWORD_BYTES = 8,
 };
 
-struct display_vnc_address {
-	char path[VNC_PATH_MAX + 1]; /* of a UNIX socket; or "": */
-	char host[VNC_HOST_MAX + 1]; /* an address in numbers */
-	uint16_t port;
-};
-
-/*
- * Reads "unix:PATH", "PORT", "ADDRESS:PORT" or "[IPV6]:PORT"; PORT alone is on 127.0.0.1, and
- * ADDRESS may be "localhost". `name` opens the sentences. Error: -errno and a sentence of kind
- * EXIT_CODE_USAGE.
- */
-int display_vnc_parse(
-	struct display_vnc_address *address, const char *name, const char *text, struct err *err);
-
-/* Can others than this host's own programs connect? Then a password is due. */
-bool display_vnc_is_public(const struct display_vnc_address *address);
-
 struct display_vnc_config {
-	struct display_vnc_address address;
+	struct listen_address address;
 	const char *password_file; /* its first line is the password; NULL: none is asked for */
 };
 

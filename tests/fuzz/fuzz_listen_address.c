@@ -1,16 +1,16 @@
 /*
- * Where VNC listens, from any text: what is taken fits its fields and says the same when it is
+ * Where something listens, from any text: what is taken fits its fields and says the same when it is
  * written out and read again; what is refused has a sentence.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "devices/backend/display_vnc.h"
+#include "devices/backend/listen_address.h"
 #include "tests/fuzz/fuzz_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void write_out(const struct display_vnc_address *address, char *text, size_t len)
+static void write_out(const struct listen_address *address, char *text, size_t len)
 {
 	bool is_v6 = strchr(address->host, ':');
 
@@ -23,26 +23,26 @@ static void write_out(const struct display_vnc_address *address, char *text, siz
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct display_vnc_address address, again;
+	struct listen_address address, again;
 	struct err err = ERR_INIT;
-	char written[VNC_PATH_MAX + 16];
+	char written[LISTEN_PATH_MAX + 16];
 	char *text = malloc(size + 1);
 
 	if (!text)
 		return 0;
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (display_vnc_parse(&address, "vnc", text, &err) < 0) {
+	if (listen_address_parse(&address, "vnc", text, &err) < 0) {
 		ASSERT(err.kind == EXIT_CODE_USAGE && err.text[0]);
 	} else {
 		ASSERT(!err_is_set(&err));
-		ASSERT(strnlen(address.path, sizeof(address.path)) <= VNC_PATH_MAX);
-		ASSERT(strnlen(address.host, sizeof(address.host)) <= VNC_HOST_MAX);
+		ASSERT(strnlen(address.path, sizeof(address.path)) <= LISTEN_PATH_MAX);
+		ASSERT(strnlen(address.host, sizeof(address.host)) <= LISTEN_HOST_MAX);
 		ASSERT(!address.path[0] == !!address.port);
 		write_out(&address, written, sizeof(written));
-		ASSERT(display_vnc_parse(&again, "vnc", written, &err) == 0);
+		ASSERT(listen_address_parse(&again, "vnc", written, &err) == 0);
 		ASSERT(memcmp(&address, &again, sizeof(address)) == 0);
-		ASSERT(display_vnc_is_public(&address) == display_vnc_is_public(&again));
+		ASSERT(listen_address_is_public(&address) == listen_address_is_public(&again));
 	}
 	free(text);
 	return 0;

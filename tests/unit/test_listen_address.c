@@ -1,5 +1,5 @@
 /*
- * Where VNC listens, from text: what is taken, what is refused, and for what a password is due.
+ * Where something listens, from text: what is taken, what is refused, and for what a password is due.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,15 +10,15 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "devices/backend/display_vnc.h"
+#include "devices/backend/listen_address.h"
 
-static struct display_vnc_address address;
+static struct listen_address address;
 static struct err err;
 
 static int parse(const char *text)
 {
 	err = (struct err)ERR_INIT;
-	return display_vnc_parse(&address, "--display vnc", text, &err);
+	return listen_address_parse(&address, "--display vnc", text, &err);
 }
 
 static void parse_takes_all_forms(void **state)
@@ -51,7 +51,7 @@ static void parse_takes_all_forms(void **state)
 		assert_string_equal(address.path, good[i].path);
 		assert_string_equal(address.host, good[i].host);
 		assert_int_equal(address.port, good[i].port);
-		assert_int_equal(display_vnc_is_public(&address), good[i].is_public);
+		assert_int_equal(listen_address_is_public(&address), good[i].is_public);
 		assert_false(err_is_set(&err));
 	}
 }
@@ -76,10 +76,10 @@ static void parse_limits_paths(void **state)
 	char text[200] = "unix:";
 
 	(void)state;
-	memset(text + 5, 'p', VNC_PATH_MAX);
+	memset(text + 5, 'p', LISTEN_PATH_MAX);
 	assert_int_equal(parse(text), 0);
-	assert_int_equal(strlen(address.path), VNC_PATH_MAX);
-	text[5 + VNC_PATH_MAX] = 'p';
+	assert_int_equal(strlen(address.path), LISTEN_PATH_MAX);
+	text[5 + LISTEN_PATH_MAX] = 'p';
 	assert_int_equal(parse(text), -EINVAL);
 	assert_string_equal(err.text,
 		"--display vnc: unix: wants the name of a socket of 1 to 107 bytes, not 108");
