@@ -110,8 +110,7 @@ union socket_address {
 	struct sockaddr_in6 in6;
 };
 
-static socklen_t fill_address(
-	union socket_address *to, const struct listen_address *address)
+static socklen_t fill_address(union socket_address *to, const struct listen_address *address)
 {
 	memset(to, 0, sizeof(*to));
 	if (inet_pton(AF_INET, address->host, &to->in.sin_addr) == 1) {
