@@ -67,6 +67,8 @@ FUZZES  := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TOOL_MAINS   := $(filter-out $(EXCLUDE),$(sort $(wildcard vmm/tools/vmm_*.c)))
 TOOL_SCRIPTS := $(filter-out $(EXCLUDE),$(sort $(shell find vmm/tools -maxdepth 1 -type f \
 	! -name '*.*' 2>/dev/null)))
+# The modules of a script that is too long for one file, in a folder beside it.
+TOOL_MODULES := $(sort $(wildcard vmm/tools/*/*.py))
 
 # What runs once, for people, and neither in a start nor beside a guest: small rather than fast.
 COLD := $(wildcard vmm/doctor*.c vmm/help*.c vmm/running*.c vmm/control_client.c vmm/key_names.c \
@@ -85,6 +87,7 @@ REPLAY_BINS  := $(FUZZES:tests/fuzz/fuzz_%.c=$(OUT)/tests/fuzz/replay_%)
 BIN     := $(OUT)/vmm
 TOOLS   := $(TOOL_MAINS:vmm/tools/vmm_%.c=$(OUT)/libexec/vmm/%) \
 	$(TOOL_SCRIPTS:vmm/tools/%=$(OUT)/libexec/vmm/%)
+MODULES := $(TOOL_MODULES:vmm/tools/%=$(OUT)/libexec/vmm/%)
 MANPAGE := $(OUT)/vmm.1
 BASH_COMPLETION := $(OUT)/completions/vmm
 ZSH_COMPLETION  := $(OUT)/completions/_vmm
@@ -96,7 +99,7 @@ ZSH_COMPLETION  := $(OUT)/completions/_vmm
 	uninstall clean help unit-tests kvm-tests fuzzers replayers guest-default guest-debian \
 	guest-desktop guest-linux guest-micro bench-check static FORCE
 
-all: $(BIN) $(TOOLS)
+all: $(BIN) $(TOOLS) $(MODULES)
 docs: $(MANPAGE) $(BASH_COMPLETION) $(ZSH_COMPLETION)
 
 # ---- Compile and link ----
@@ -149,6 +152,9 @@ $(TOOL_MAINS:vmm/tools/vmm_%.c=$(OUT)/libexec/vmm/%): $(OUT)/libexec/vmm/%: \
 
 $(TOOL_SCRIPTS:vmm/tools/%=$(OUT)/libexec/vmm/%): $(OUT)/libexec/vmm/%: vmm/tools/%
 	$(Q)install -D -m 755 $< $@
+
+$(MODULES): $(OUT)/libexec/vmm/%: vmm/tools/%
+	$(Q)install -D -m 644 $< $@
 
 # The linker's word that names of users, which only doctor asks for, may need a shared library.
 STATIC_QUIET = $(if $(shell $(CC) -Wl,--help 2>/dev/null | grep -e --no-warnings),\
@@ -236,6 +242,8 @@ install: all docs
 	install -D -m 755 $(BIN) '$(BINDIR)/vmm'
 	set -e; for tool in $(TOOLS); do \
 		install -D -m 755 "$$tool" "$(LIBEXECDIR)/$${tool##*/}"; done
+	set -e; for module in $(MODULES:$(OUT)/libexec/vmm/%=%); do \
+		install -D -m 644 "$(OUT)/libexec/vmm/$$module" "$(LIBEXECDIR)/$$module"; done
 	install -D -m 644 $(MANPAGE) '$(MANDIR)/vmm.1'
 	install -D -m 644 $(BASH_COMPLETION) '$(BASHDIR)/vmm'
 	install -D -m 644 $(ZSH_COMPLETION) '$(ZSHDIR)/_vmm'
@@ -244,6 +252,8 @@ install: all docs
 uninstall:
 	rm -f '$(BINDIR)/vmm' '$(MANDIR)/vmm.1' '$(BASHDIR)/vmm' '$(ZSHDIR)/_vmm'
 	rm -f $(patsubst %,'$(LIBEXECDIR)/%',$(notdir $(TOOLS)))
+	rm -f $(MODULES:$(OUT)/libexec/vmm/%='$(LIBEXECDIR)/%')
+	-rmdir $(patsubst %,'$(LIBEXECDIR)/%',$(sort $(dir $(MODULES:$(OUT)/libexec/vmm/%=%)))) 2>/dev/null
 	rm -f '$(DOCDIR)/LICENSE' '$(DOCDIR)/README.md'
 	-rmdir '$(LIBEXECDIR)' '$(DOCDIR)' 2>/dev/null
 

@@ -87,7 +87,19 @@
  * The verbs that are programs of their own (tool_exec.h), with the same columns. What is named here
  * is built from vmm/tools/vmm_NAME.c or is the script vmm/tools/NAME.
  */
-#define TOOL_TABLE(TOOL)
+#define TOOL_TABLE(TOOL)                                                                           \
+	TOOL(grade,                                                                                \
+		"[--lab LAB] [--hidden DIR] [--test WORDS] [-j N] [-q] [--tap FILE] "              \
+		"[--junit FILE] [--json FILE] [--no-sandbox] LAB.toml|FOLDER...",                  \
+		"file", "build and test what students wrote",                                      \
+		"Builds each folder by the rules of its lab and runs every test in a machine of "  \
+		"its own, -j of them at a time. A FOLDER is a lab, of which start/ is graded, or " \
+		"a student's folder inside of one; with --lab all are students' folders. Prints "  \
+		"a table of points, and of each failed test what was expected and what came. "     \
+		"--hidden adds the tests of DIR/NAME-OF-THE-LAB/TESTS.toml, --test takes only "    \
+		"those whose names hold the words, -q leaves the reasons out. Exit status 0: all " \
+		"tests passed. 1: some did not. 2: usage. 3: KVM unusable. 4: a faulty LAB.toml. " \
+		"The format: guest-images/labs/LAB-FORMAT.md.")
 
 struct verb {
 	const char *name;

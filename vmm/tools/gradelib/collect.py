@@ -1,0 +1,73 @@
+"""Takes a copy of a student's files. Their folder is hostile.
+
+What a folder can hold                 what becomes of it
+a symbolic link, FIFO, device, folder  not taken; said
+a name that a shell or make acts upon  not taken; said
+a file of many bytes, or many files    a limit, before anything is read; said
+a Makefile, LAB.toml, tests            not among the lab's `files`, so not taken
+"""
+import fnmatch
+import os
+import re
+import stat
+from pathlib import Path
+
+from gradelib.words import USAGE, Failure, plural, visible
+
+FILE_BYTES_MAX, ALL_BYTES_MAX, FILES_MAX, LOOKED_AT_MAX = 1 << 20, 8 << 20, 200, 10000
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+
+def read_regular(path):
+    """The bytes of a regular file, and of nothing else; None where it is too large."""
+    # Whatever the name leads to now: opening must not follow, wait or act.
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError("it is no regular file")
+        content = file.read(FILE_BYTES_MAX + 1)
+    return content if len(content) <= FILE_BYTES_MAX else None
+
+
+def names_of(folder):
+    """The names in it, sorted; a bounded number of them."""
+    names = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                names.append(entry.name)
+                if len(names) == LOOKED_AT_MAX:
+                    break
+    except OSError as error:
+        raise Failure(USAGE, f"can't read the folder {folder}: {error.strerror}") from error
+    return sorted(names)
+
+
+def take_files(lab, folder, target):
+    """Copies what the lab takes from `folder` into `target`. Returns lines about what it left."""
+    remarks, total, count = [], 0, 0
+    for name in names_of(folder):
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in lab.files):
+            continue
+        shown = visible(name, 60)
+        if not SAFE_NAME.fullmatch(name):
+            remarks.append(f"{shown} is not taken: its name has characters other than letters, "
+                           "digits, '.', '_' and '-'")
+            continue
+        try:
+            content = read_regular(Path(folder) / name)
+        except OSError as error:
+            why = "it is a symbolic link" if (Path(folder) / name).is_symlink() else \
+                error.strerror or str(error)
+            remarks.append(f"{shown} is not taken: {why}")
+            continue
+        if content is None or total + len(content) > ALL_BYTES_MAX or count == FILES_MAX:
+            remarks.append(f"{shown} is not taken: a file can have {FILE_BYTES_MAX >> 20} MiB, "
+                           f"all together {ALL_BYTES_MAX >> 20} MiB in {FILES_MAX} files")
+            continue
+        (Path(target) / name).write_bytes(content)
+        total, count = total + len(content), count + 1
+    if not count:
+        remarks.append(f"there is no file to build among {plural(len(names_of(folder)), 'name')}: "
+                       f"this lab takes {' '.join(lab.files)}")
+    return count, remarks
