@@ -57,6 +57,7 @@ OBJ     := $(OUT)/obj
 
 SOURCES := $(filter-out vmm/static/% $(EXCLUDE),$(sort $(wildcard \
 	vmm/*.c vmm/*/*.c devices/*.c devices/*/*.c firmware/*.c)))
+ASM     := $(filter-out $(EXCLUDE),$(sort $(wildcard firmware/*.S)))
 FAKES   := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/fake/*.c)))
 UNITS   := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/unit/test_*.c)))
 KVMS    := $(filter-out $(EXCLUDE),$(sort $(wildcard tests/boot/kvm_*.c)))
@@ -78,7 +79,7 @@ COLD := $(wildcard vmm/doctor*.c vmm/help*.c vmm/running*.c vmm/control_client.c
 
 # Everything but the main() functions lies in one archive, so that a test links only what it uses.
 LIB_OBJECTS  := $(patsubst %.c,$(OBJ)/%.o,$(filter-out vmm/main.c $(TOOL_MAINS),$(SOURCES)) \
-	$(FAKES))
+	$(FAKES)) $(ASM:%.S=$(OBJ)/%.o)
 UNIT_BINS    := $(UNITS:%.c=$(OUT)/%)
 KVM_BINS     := $(KVMS:%.c=$(OUT)/%)
 FUZZ_BINS    := $(FUZZES:%.c=$(OUT)/%)
@@ -134,6 +135,12 @@ $(OBJ)/%.o: %.c $(OBJ)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+# Guest code: flags for our own are of no concern to it.
+$(OBJ)/%.o: %.S $(OBJ)/flags
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -I. -MMD -MP -c -o $@ $<
 
 # A thin archive keeps paths: two files of one name in two folders are two members.
 $(OBJ)/libvmm.a: $(LIB_OBJECTS) $(OBJ)/sources

@@ -4,11 +4,11 @@
  * any single device. One thread at a time.
  *
  * What the files can say          limit                           enforced in            test
- * kernel larger than RAM          refused, with what it needs     check_fits()           boot_refuses_small_memory
+ * kernel larger than RAM          refused, with what it needs     boot_check_fits()           boot_refuses_small_memory
  * payload that unpacks too far    the header's own size           load_payload()         boot_refuses_damaged_payload
  * payload that is no ELF kernel   the kernel unpacks itself       load_bzimage()         boot_falls_back_to_decompressor
  * unpacked segments elsewhere     the kernel unpacks itself       accept_in_plan()       boot_falls_back_to_decompressor
- * initrd larger than what is left refused                         place_initrd()         boot_refuses_big_initrd
+ * initrd larger than what is left refused                         boot_place_initrd()         boot_refuses_big_initrd
  * a file that shrinks meanwhile   refused as changed              read_into()            boot_notices_changed_file
  */
 #include "firmware/boot.h"
@@ -20,17 +20,11 @@
 #include <unistd.h>
 
 #include "firmware/acpi.h"
-#include "firmware/bzimage.h"
-#include "firmware/e820.h"
-#include "firmware/elf.h"
-#include "firmware/entry.h"
+#include "firmware/boot_impl.h"
 #include "firmware/fdt.h"
-#include "firmware/image.h"
-#include "firmware/kernel_cache.h"
+#include "firmware/flat.h"
 #include "firmware/layout.h"
 #include "firmware/packed_kernel.h"
-#include "firmware/source.h"
-#include "firmware/unpack.h"
 
 enum {
 	PAGE_BYTES = 4096,
@@ -44,26 +38,6 @@ enum {
 
 /* What a kernel needs beyond itself to get anywhere: for advice only. */
 #define WORKING_ROOM (16 * MIB)
-
-struct boot {
-	char *kernel_path, *initrd_path; /* owned; initrd_path may be NULL */
-	int kernel_fd, initrd_fd;	 /* owned, or -1 */
-	struct source kernel, initrd;
-	enum image_kind kind;
-	enum unpack_format packing; /* of an IMAGE_PACKED_ELF */
-	bool unpack_here;	    /* a bzImage's payload */
-	const char *kernel_way;	    /* how it last came into memory */
-	struct kernel_cache *cache; /* of what is unpacked here, or NULL */
-	struct bzimage bzimage;	    /* IMAGE_BZIMAGE */
-	struct elf_image elf;	    /* IMAGE_ELF; of packed kernels, since the last load */
-};
-
-/* Where things go: decided before anything is written. */
-struct plan {
-	uint64_t kernel_start, kernel_end;
-	uint64_t low_ram_end;
-	struct entry_params params;
-};
 
 /* ---- Opening ---- */
 
@@ -126,6 +100,15 @@ static int recognise_kernel(struct boot *boot, const struct boot_config *config,
 {
 	struct image_info info;
 
+	boot->flat = config->flat;
+	if (config->boot_sector) {
+		boot->kind = IMAGE_BOOT_SECTOR;
+		return 0;
+	}
+	if (boot->flat.bits) {
+		boot->kind = IMAGE_FLAT;
+		return flat_check(&boot->flat, boot->kernel.size, boot->kernel_path, err);
+	}
 	image_probe(&boot->kernel, &info);
 	boot->kind = info.kind;
 	boot->packing = info.packing;
@@ -136,6 +119,8 @@ static int recognise_kernel(struct boot *boot, const struct boot_config *config,
 		return elf_parse(&boot->kernel, true, boot->kernel_path, &boot->elf, err);
 	case IMAGE_PACKED_ELF:
 		return open_packed(boot, config, err);
+	case IMAGE_BOOT_SECTOR:
+		return 0;
 	default:
 		return image_refuse_kernel(&info, boot->kernel_path, err);
 	}
@@ -146,6 +131,9 @@ static int open_initrd(struct boot *boot, const char *path, struct err *err)
 	struct image_info info;
 	uint64_t size;
 
+	if (boot->kind == IMAGE_BOOT_SECTOR)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--initrd can't go with a boot sector, which can't be told of it");
 	boot->initrd_path = strdup(path);
 	if (!boot->initrd_path)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "out of memory");
@@ -171,7 +159,7 @@ int boot_open(struct boot **result, const struct boot_config *config, struct err
 	if (!boot)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "out of memory");
 	boot->kernel_fd = boot->initrd_fd = -1;
-	ret = open_kernel(boot, config, err);
+	ret = config->kernel_path ? open_kernel(boot, config, err) : 0;
 	if (ret == 0)
 		ret = recognise_kernel(boot, config, err);
 	if (ret == 0 && config->initrd_path)
@@ -198,6 +186,16 @@ void boot_close(struct boot *boot)
 	free(boot);
 }
 
+bool boot_is_own(const struct boot *boot)
+{
+	return boot && boot_own_is(boot->kind);
+}
+
+bool boot_needs_bios(const struct boot *boot)
+{
+	return boot && boot->kind == IMAGE_BOOT_SECTOR;
+}
+
 const char *boot_kernel_way(const struct boot *boot)
 {
 	return boot->kernel_way;
@@ -209,6 +207,10 @@ void boot_describe(const struct boot *boot, char *buf, size_t size)
 	const char *entry = bz->has_entry64 ? "64-bit entry" : "32-bit entry";
 	int word = (int)strcspn(bz->version, " ");
 
+	if (boot_own_is(boot->kind)) {
+		boot_own_describe(boot, buf, size);
+		return;
+	}
 	switch (boot->kind) {
 	case IMAGE_BZIMAGE:
 		snprintf(buf, size, "Linux %.*s%s(bzImage, %s%s, %s)", word, bz->version,
@@ -230,8 +232,7 @@ void boot_describe(const struct boot *boot, char *buf, size_t size)
 
 /* ---- Placing ---- */
 
-/* The kernel's memory, and a sentence that says how much RAM would do. */
-static int check_fits(
+int boot_check_fits(
 	const struct boot *boot, struct plan *plan, uint64_t start, uint64_t end, struct err *err)
 {
 	uint64_t needed_mib;
@@ -253,9 +254,7 @@ static int check_fits(
 	return -ENOMEM;
 }
 
-/* As high as allowed, above the kernel; else below it. */
-static int place_initrd(
-	const struct boot *boot, struct plan *plan, uint64_t highest, struct err *err)
+int boot_place_initrd(const struct boot *boot, struct plan *plan, uint64_t highest, struct err *err)
 {
 	uint64_t bytes = boot->initrd.size;
 	uint64_t top = MIN(plan->low_ram_end, highest + 1);
@@ -314,7 +313,15 @@ static int read_into(
 	return host && source_read(source, offset, host, bytes) ? 0 : -EIO;
 }
 
-static int load_initrd(
+int boot_read_kernel(const struct boot *boot, struct gmem *mem, gpa_t gpa, uint64_t offset,
+	uint64_t bytes, struct err *err)
+{
+	if (read_into(mem, gpa, &boot->kernel, offset, bytes) < 0)
+		return file_changed("kernel", boot->kernel_path, err);
+	return 0;
+}
+
+int boot_load_initrd(
 	const struct boot *boot, struct gmem *mem, const struct plan *plan, struct err *err)
 {
 	if (!plan->params.initrd_bytes)
@@ -378,10 +385,10 @@ static int load_bzimage(struct boot *boot, struct gmem *mem, struct plan *plan,
 	struct cpu_entry *entry, struct err *err)
 {
 	const struct bzimage *bz = &boot->bzimage;
+	int ret;
 
 	if (boot->unpack_here) {
-		int ret = load_payload(boot, mem, plan, err);
-
+		ret = load_payload(boot, mem, plan, err);
 		if (ret < 0)
 			return ret;
 		if (ret == 0)
@@ -390,8 +397,9 @@ static int load_bzimage(struct boot *boot, struct gmem *mem, struct plan *plan,
 			boot->kernel_path);
 	}
 	boot->kernel_way = "copied, unpacks itself";
-	if (read_into(mem, bz->load_address, &boot->kernel, bz->code_offset, bz->code_size) < 0)
-		return file_changed("kernel", boot->kernel_path, err);
+	ret = boot_read_kernel(boot, mem, bz->load_address, bz->code_offset, bz->code_size, err);
+	if (ret < 0)
+		return ret;
 	if (bz->has_entry64)
 		return entry_linux64(mem, &plan->params, bz->load_address + ENTRY64_OFFSET, entry);
 	return entry_linux32(mem, &plan->params, bz->load_address, entry);
@@ -400,12 +408,12 @@ static int load_bzimage(struct boot *boot, struct gmem *mem, struct plan *plan,
 static int plan_bzimage(struct boot *boot, struct plan *plan, struct err *err)
 {
 	const struct bzimage *bz = &boot->bzimage;
-	int ret =
-		check_fits(boot, plan, bz->memory_start, bz->memory_start + bz->memory_bytes, err);
+	int ret = boot_check_fits(
+		boot, plan, bz->memory_start, bz->memory_start + bz->memory_bytes, err);
 
 	plan->params.header = &bz->header;
 	plan->params.load_address = bz->load_address;
-	return ret < 0 ? ret : place_initrd(boot, plan, bz->initrd_max, err);
+	return ret < 0 ? ret : boot_place_initrd(boot, plan, bz->initrd_max, err);
 }
 
 struct fit {
@@ -417,7 +425,7 @@ static int accept_in_ram(void *opaque, const struct elf_image *image, struct err
 {
 	const struct fit *fit = opaque;
 
-	return check_fits(fit->boot, fit->plan, image->lowest, image->end, err);
+	return boot_check_fits(fit->boot, fit->plan, image->lowest, image->end, err);
 }
 
 static int load_packed_elf(struct boot *boot, struct gmem *mem, struct plan *plan, struct err *err)
@@ -443,7 +451,7 @@ static int load_packed_elf(struct boot *boot, struct gmem *mem, struct plan *pla
 
 static int load_elf(struct boot *boot, struct gmem *mem, struct plan *plan, struct err *err)
 {
-	int ret = check_fits(boot, plan, boot->elf.lowest, boot->elf.end, err);
+	int ret = boot_check_fits(boot, plan, boot->elf.lowest, boot->elf.end, err);
 
 	boot->kernel_way = "copied";
 	if (ret == 0 && elf_load(&boot->elf, &boot->kernel, mem) < 0)
@@ -459,7 +467,7 @@ static int load_and_enter_elf(struct boot *boot, struct gmem *mem, struct plan *
 
 	/* Only now is a packed kernel's size known. */
 	if (ret == 0)
-		ret = place_initrd(boot, plan, UINT32_MAX, err);
+		ret = boot_place_initrd(boot, plan, UINT32_MAX, err);
 	if (ret < 0)
 		return ret;
 	/* A packed one is entered as Linux: its notes can't be read before it is unpacked. */
@@ -521,6 +529,10 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 		return err_set(err, EXIT_CODE_INTERNAL, E2BIG,
 			"the machine's memory map has too many ranges");
 	ret = check_cmdline(boot, machine->cmdline, err);
+	if (ret == 0 && boot_own_is(boot->kind)) {
+		ret = machine->has_tree ? 0 : write_acpi(mem, machine, &plan, err);
+		return ret < 0 ? ret : boot_own_load(boot, mem, machine, &plan, entry, err);
+	}
 	if (ret == 0 && is_bzimage)
 		ret = plan_bzimage(boot, &plan, err);
 	if (ret == 0)
@@ -530,6 +542,6 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 		ret = is_bzimage ? load_bzimage(boot, mem, &plan, entry, err)
 				 : load_and_enter_elf(boot, mem, &plan, entry, err);
 	if (ret == 0)
-		ret = load_initrd(boot, mem, &plan, err);
+		ret = boot_load_initrd(boot, mem, &plan, err);
 	return ret;
 }

@@ -27,9 +27,17 @@
 
 struct boot;
 
+/* A binary without a format: where it goes, and in which mode it is entered. See flat.h. */
+struct boot_flat {
+	unsigned bits; /* 16, 32 or 64; 0: it is not one */
+	uint64_t address;
+};
+
 struct boot_config {
-	const char *kernel_path;
+	const char *kernel_path; /* may be NULL with boot_sector */
 	const char *initrd_path; /* or NULL */
+	struct boot_flat flat;	 /* the kernel is that, whatever it looks like */
+	bool boot_sector;	 /* start the first drive of the BIOS, whatever is on it */
 	/*
 	 * Unpack a compressed kernel here and enter it directly. false: let the
 	 * kernel's own decompressor do it, which also moves the kernel to a random
@@ -76,6 +84,11 @@ struct boot_machine {
 	uint32_t power_off_value; /* for the register of the device "power" */
 
 	const struct boot_screen *screen; /* or NULL */
+	struct boot_range initrd;	  /* for the device tree: where it lies; size 0: none */
+
+	/* Of the device "bios-disk", for boot sectors. */
+	uint16_t bios_disk_port;
+	unsigned bios_drive_count;
 
 	/* Reserved in the memory map, e.g. the pages KVM keeps for itself and the APICs. */
 	const struct boot_range *reserved;
@@ -91,6 +104,12 @@ void boot_close(struct boot *boot);
 /* Puts everything into guest memory and says how the first processor starts. */
 int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *machine,
 	struct cpu_entry *entry, struct err *err);
+
+/* It is no Linux: words that Linux alone knows are not for it. */
+bool boot_is_own(const struct boot *boot);
+
+/* It is started by a BIOS, from the machine's first drive. Both are legal with NULL. */
+bool boot_needs_bios(const struct boot *boot);
 
 /* How the kernel last came into memory, a word or a few: "copied", "unpacked"; NULL before. */
 const char *boot_kernel_way(const struct boot *boot);

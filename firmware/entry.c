@@ -155,6 +155,15 @@ int entry_linux32(
 	return ret;
 }
 
+int entry_plain(struct gmem *mem, enum cpu_entry_mode mode, gpa_t rip, struct cpu_entry *entry)
+{
+	int ret;
+
+	*entry = (struct cpu_entry){.mode = mode, .rip = rip};
+	ret = write_gdt(mem, mode == CPU_ENTRY_LONG64 ? GDT_CODE64 : GDT_CODE32, entry);
+	return ret < 0 || mode != CPU_ENTRY_LONG64 ? ret : write_page_tables(mem, entry);
+}
+
 /* ---- PVH: hvm_start_info, version 1 ---- */
 
 #define PVH_MAGIC 0x336ec578u

@@ -37,5 +37,7 @@ int entry_linux64(
 	struct gmem *mem, const struct entry_params *params, gpa_t rip, struct cpu_entry *entry);
 int entry_linux32(
 	struct gmem *mem, const struct entry_params *params, gpa_t rip, struct cpu_entry *entry);
+/* Nothing is handed over, for `mode` PROT32 or LONG64: registers are zero but for the stack's. */
+int entry_plain(struct gmem *mem, enum cpu_entry_mode mode, gpa_t rip, struct cpu_entry *entry);
 int entry_pvh(
 	struct gmem *mem, const struct entry_params *params, uint32_t rip, struct cpu_entry *entry);

@@ -290,6 +290,17 @@ static void describe_power_off(struct tree *tree)
 	}
 }
 
+/* Where it ends is behind its last byte. */
+static void add_initrd(struct tree *tree)
+{
+	const struct boot_range *initrd = &tree->machine->initrd;
+
+	if (!initrd->size)
+		return;
+	add_cell(tree, "linux,initrd-start", (uint32_t)initrd->base);
+	add_cell(tree, "linux,initrd-end", (uint32_t)(initrd->base + initrd->size));
+}
+
 int fdt_build(const struct boot_machine *machine, const struct gmem *mem, uint8_t *buf, size_t room,
 	size_t *used, struct err *err)
 {
@@ -305,6 +316,7 @@ int fdt_build(const struct boot_machine *machine, const struct gmem *mem, uint8_
 	add_cell(&tree, "interrupt-parent", IOAPIC_PHANDLE);
 	open_node(&tree, "chosen");
 	add_text(&tree, "bootargs", machine->cmdline);
+	add_initrd(&tree);
 	close_node(&tree);
 	describe_memory(&tree, mem);
 	describe_cpus(&tree);

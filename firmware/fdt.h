@@ -3,7 +3,7 @@
  * ACPI, and for people who want to see what a machine is made of. Written from what the devices
  * declare about themselves: those whose class has a dt_compatible stand in it.
  *
- *	/chosen     bootargs: the kernel's command line
+ *	/chosen     bootargs: the kernel's command line; where the initrd is, for own kernels
  *	/memory     RAM
  *	/cpus       a node per processor, reg = APIC id
  *	/soc        IOAPIC, local APIC, and all devices with registers in memory

@@ -26,6 +26,8 @@ enum {
 	HEAD_BYTES = 64 * 1024,
 	MULTIBOOT1_SEARCH = 8192,
 	MULTIBOOT2_SEARCH = 32768,
+	SECTOR_BYTES = 512,
+	BOOT_MARK = 0xaa55,
 };
 
 #define MULTIBOOT1_MAGIC 0x1badb002u
@@ -221,9 +223,29 @@ static bool is_text(const uint8_t *head, size_t len)
 	return true;
 }
 
+/*
+ * The BIOS's mark at the end of the first sector. Disks have it as well, so those are looked for
+ * first; but a file of one sector is none.
+ */
+static bool has_boot_mark(const uint8_t *head, size_t len)
+{
+	return len >= SECTOR_BYTES && load_le16(head + SECTOR_BYTES - 2) == BOOT_MARK;
+}
+
+static bool probe_boot_sector(
+	const struct source *source, const uint8_t *head, size_t len, struct image_info *info)
+{
+	if (source->size != SECTOR_BYTES || !has_boot_mark(head, len))
+		return false;
+	say(info, IMAGE_BOOT_SECTOR, "a boot sector");
+	return true;
+}
+
 static void probe_rest(const uint8_t *head, size_t len, struct image_info *info)
 {
-	if (has_multiboot(head, len))
+	if (has_boot_mark(head, len))
+		say(info, IMAGE_BOOT_SECTOR, "a boot sector, and what it may load");
+	else if (has_multiboot(head, len))
 		say(info, IMAGE_OTHER_KERNEL, "a flat Multiboot kernel");
 	else if (!head[0] && !memcmp(head, head + 1, len - 1))
 		say(info, IMAGE_OTHER, "a file that begins with nothing but zeros");
@@ -250,7 +272,7 @@ static void probe_plain(
 {
 	if (!probe_kernel(source, info) && !probe_elf(source, head, len, info) &&
 		!probe_magic(head, len, info) && !probe_pe(source, head, len, info) &&
-		!probe_disk(source, info))
+		!probe_boot_sector(source, head, len, info) && !probe_disk(source, info))
 		probe_rest(head, len, info);
 }
 
@@ -359,7 +381,8 @@ static const char *advice(enum image_kind kind)
 	case IMAGE_ARCHIVE:
 		return "an initramfs goes with --initrd; ";
 	case IMAGE_DISK:
-		return "a disk image goes with --disk; ";
+		return "a disk image goes with --disk (and is started by its boot sector with "
+		       "--boot-sector); ";
 	case IMAGE_PACKAGE:
 		return "unpack the package first, the kernel is in its boot folder; ";
 	default:

@@ -238,6 +238,8 @@ int inspect_file(const char *path, FILE *out, struct err *err)
 		inspect_elf(&source, path, out);
 	else if (info.kind == IMAGE_PACKED_ELF)
 		line(out, "startable", "yes, by its 64-bit entry");
+	else if (info.kind == IMAGE_BOOT_SECTOR)
+		line(out, "startable", "yes, by the BIOS, in real mode at 0:7c00");
 	else if (info.kind == IMAGE_DISK)
 		inspect_disk(&source, out);
 	close(fd);

@@ -141,8 +141,8 @@ const struct opt config_options[] = {
 		.value = "FILE",
 		.choices = "file",
 		.group = "What to boot",
-		.help = "The kernel: a Linux bzImage, or an ELF file like vmlinux. Told apart by "
-			"looking into the file."},
+		.help = "The kernel: a Linux bzImage, an ELF file like vmlinux, or a boot sector. "
+			"Told apart by looking into the file."},
 	{.name = "initrd",
 		.alias = "initramfs",
 		.type = OPT_TEXT,
@@ -167,6 +167,17 @@ const struct opt config_options[] = {
 		.choices = "file",
 		.help = "A disk: a raw image or a block device. The first is /dev/vda in the "
 			"guest, the second /dev/vdb."},
+	{.name = "flat",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_flat,
+		.value = "ADDR[,16|32|64]",
+		.help = "The kernel is a binary without a format: its bytes go to address ADDR, "
+			"where it is entered in real, protected or (the default) long mode."},
+	{.name = "boot-sector",
+		.type = OPT_FLAG,
+		FIELD(boot_sector),
+		.help = "Start the boot sector of the first --disk, or of a --kernel that looks "
+			"like a disk, as the BIOS of a PC does."},
 	{.name = "no-unpack",
 		.type = OPT_FLAG,
 		FIELD(no_unpack),
@@ -441,11 +452,8 @@ static int refuse_operand(const char *word, const char *before, struct err *err)
 /* What one option alone can't tell. */
 static int check_together(struct vm_config *config, struct err *err)
 {
-	if (!config->kernel && !config->dump_dtb) {
-		err_hint(err, "For example: vmm --kernel bzImage --disk root.img");
-		return err_set(err, EXIT_CODE_USAGE, EINVAL,
-			"there is no --kernel, so there is nothing to boot");
-	}
+	if (config_check_kernel(config, err) < 0)
+		return -EINVAL;
 	if (config->hugepages && config->memory_bytes % (2 * MIB))
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"with --hugepages the --memory has to be a multiple of 2M");

@@ -16,6 +16,7 @@
 
 #include "devices/backend/display_vnc.h"
 #include "devices/backend/net.h"
+#include "firmware/boot.h"
 #include "vmm/base/err.h"
 #include "vmm/base/opts.h"
 #include "vmm/base/util.h"
@@ -109,9 +110,11 @@ struct vm_config {
 	const char *dump_dtb; /* write the device tree there and end; NULL: run */
 	const char *name;     /* while it runs: the one that others find it under */
 	bool has_name;	      /* --name was given; else another may be chosen (see vm.h) */
-	const char *kernel;   /* NULL after config_parse() only with dump_dtb */
-	const char *initrd;   /* or NULL */
-	const char *append;   /* words for the kernel's command line, or NULL */
+	const char *kernel;   /* NULL after config_parse() only with dump_dtb or boot_sector */
+	struct boot_flat flat;
+	bool boot_sector;   /* start one, from `kernel` or else the first disk */
+	const char *initrd; /* or NULL */
+	const char *append; /* words for the kernel's command line, or NULL */
 	struct disk_config disks[CONFIG_DISKS_MAX];
 	unsigned disk_count;
 	struct nic_config nics[CONFIG_NICS_MAX];
@@ -191,6 +194,12 @@ void config_finish_display(struct vm_config *config);
 /* config_machine.c: --machine, and what follows from it once all else is parsed. */
 int config_parse_machine(void *target, const struct opt *opt, const char *text, struct err *err);
 int config_check_machine(struct vm_config *config, struct err *err);
+
+/* --flat */
+int config_parse_flat(void *target, const struct opt *opt, const char *text, struct err *err);
+
+/* Is there something to boot, and one thing only? */
+int config_check_kernel(const struct vm_config *config, struct err *err);
 
 /* The keys of --vsock, and what reads it. */
 extern const struct opt config_vsock_keys[];

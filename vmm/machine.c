@@ -12,12 +12,14 @@
 #include <stdlib.h>
 
 #include "devices/legacy/acpi_pm.h"
+#include "devices/legacy/bios_disk.h"
 #include "devices/legacy/power.h"
 #include "firmware/cmdline.h"
 #include "firmware/disk_probe.h"
 #include "firmware/fdt.h"
 #include "vmm/kvm/irqchip.h"
 #include "vmm/layout_x86.h"
+#include "vmm/machine_bios.h"
 #include "vmm/machine_console.h"
 #include "vmm/machine_display.h"
 #include "vmm/machine_net.h"
@@ -122,11 +124,15 @@ static int open_files(struct machine *machine, struct err *err)
 	struct boot_config boot_config = {
 		.kernel_path = config->kernel,
 		.initrd_path = config->initrd,
+		.flat = config->flat,
+		.boot_sector = config->boot_sector,
 		/* Who asks for a random kernel address gets the kernel's own decompressor. */
 		.unpack = !config->no_unpack && !cmdline_has(config->append, "kaslr"),
 		.cache = !config->no_kernel_cache,
 	};
-	int ret = config->kernel ? boot_open(&machine->boot, &boot_config, err) : 0;
+	int ret = config->kernel || config->boot_sector
+		? boot_open(&machine->boot, &boot_config, err)
+		: 0;
 
 	note_step(machine, BOOT_STEP_KERNEL_FOUND);
 	for (unsigned i = 0; ret >= 0 && i < config->disk_count; i++) {
@@ -139,6 +145,8 @@ static int open_files(struct machine *machine, struct err *err)
 
 		ret = blk_open(&machine->disks[i], &blk_config, machine->loop, err);
 	}
+	if (ret >= 0)
+		ret = machine_bios_open(machine, err);
 	if (ret >= 0)
 		ret = machine_net_open(machine, err);
 	if (ret >= 0 && config->vsock.path)
@@ -178,28 +186,39 @@ static bool find_root(
 	return found;
 }
 
+/* What the kernel is told beside what the person said. */
+static void fill_request(struct machine *machine, struct cmdline_request *request)
+{
+	const struct vm_config *config = machine->config;
+
+	machine_display_cmdline(machine, request);
+	/* What opens /dev/console before the driver of hvc0 is there finds a screen nobody sees. */
+	if (config->console == CONSOLE_HVC0 && !request->screen)
+		request->console = "tty0";
+	else if (config->console != CONSOLE_HVC0 && machine->serial)
+		request->console = "ttyS0";
+	if (config->console != CONSOLE_SERIAL)
+		request->last_console = "hvc0";
+	if (!machine->hvc0 && cmdline_has(config->append, "console=hvc0"))
+		log_warn("--append says console=hvc0, but there is no hvc0: --console hvc0 makes "
+			 "one");
+}
+
 static int build_cmdline(struct machine *machine, struct err *err)
 {
 	const struct vm_config *config = machine->config;
 	char root[32];
+	static const char *const nothing[] = {NULL};
+	bool is_own = boot_is_own(machine->boot);
 	struct cmdline_request request = {
-		.user = config->append, .more = machine_profile_words(config)};
+		.user = config->append, .more = is_own ? nothing : machine_profile_words(config)};
 	int ret;
 
-	machine_display_cmdline(machine, &request);
-	/* What opens /dev/console before the driver of hvc0 is there finds a screen nobody sees. */
-	if (config->console == CONSOLE_HVC0 && !request.screen)
-		request.console = "tty0";
-	else if (config->console != CONSOLE_HVC0 && machine->serial)
-		request.console = "ttyS0";
-	if (config->console != CONSOLE_SERIAL)
-		request.last_console = "hvc0";
-	if (!machine->hvc0 && cmdline_has(config->append, "console=hvc0"))
-		log_warn("--append says console=hvc0, but there is no hvc0: --console hvc0 makes "
-			 "one");
-
+	/* Words for Linux. */
+	if (!is_own)
+		fill_request(machine, &request);
 	/* A person who says root= knows better, and the disk need not be read. */
-	if (!cmdline_has(config->append, "root") &&
+	if (!is_own && !cmdline_has(config->append, "root") &&
 		find_root(machine, root, sizeof(root), &request))
 		request.root = root;
 	if (!machine->cmdline)
@@ -327,6 +346,7 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		return config->no_balloon ? 0 : add_device(machine, class, &args, err);
 	}
 	if (machine_display_has(machine, class, &count) ||
+		machine_bios_args(machine, class, &args, &count) ||
 		machine_console_args(machine, class, &args, &count))
 		return count ? add_device(machine, class, &args, err) : 0;
 	return add_device(machine, class, &args, err);
@@ -397,6 +417,7 @@ void machine_finish(struct machine *machine)
 	vsock_close(machine->vsock);
 	for (unsigned i = 0; i < ARRAY_SIZE(machine->disks); i++)
 		blk_close(machine->disks[i]);
+	machine_bios_close(machine);
 	boot_close(machine->boot);
 	free(machine->cmdline);
 	loop_destroy(machine->loop);
@@ -427,6 +448,8 @@ static struct boot_machine describe_to_kernel(const struct machine *machine, uin
 		.reset_value = ACPI_PM_RESET_VALUE,
 		.has_tree = machine->config->profile == PROFILE_MICRO,
 		.power_off_value = POWER_OFF_VALUE,
+		.bios_disk_port = BIOS_DISK_PORT,
+		.bios_drive_count = machine->bios_drive_count,
 		.reserved = reserved,
 		.reserved_count = ARRAY_SIZE(reserved),
 	};

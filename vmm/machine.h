@@ -51,6 +51,10 @@ struct machine {
 
 	struct boot *boot;
 	struct blk *disks[CONFIG_DISKS_MAX];
+	/* Of the BIOS: its drives, and the one that is started; NULL: no boot sector is. */
+	struct blk *bios_drives[CONFIG_DISKS_MAX + 1], *bios_start;
+	unsigned bios_drive_count;
+	struct blk *bios_kernel; /* one of them: the file of --kernel; owned, or NULL */
 	struct net *nics[CONFIG_NICS_MAX];
 	struct vsock_host *vsock; /* or NULL */
 	uint8_t macs[CONFIG_NICS_MAX][NET_MAC_BYTES];

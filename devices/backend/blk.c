@@ -167,3 +167,8 @@ int64_t blk_read_sync(struct blk *blk, uint64_t offset, void *buf, uint64_t len)
 	}
 	return (int64_t)len;
 }
+
+int blk_execute_sync(struct blk *blk, const struct blk_request *req)
+{
+	return blk->ops->execute(blk, req);
+}

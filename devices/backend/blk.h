@@ -124,3 +124,10 @@ void blk_abort(struct blk *blk);
  * (-EINVAL outside the disk). Offset and length need no alignment. Blocks.
  */
 int64_t blk_read_sync(struct blk *blk, uint64_t offset, void *buf, uint64_t len);
+
+/*
+ * Does one request, however the backend does it, on this thread and at once: 0 or -errno.
+ * For slow paths (a BIOS). Blocks; is safe beside requests that are in flight, with which it
+ * has no order.
+ */
+int blk_execute_sync(struct blk *blk, const struct blk_request *req);

@@ -21,6 +21,8 @@ enum {
 	WAY_AS_INITRD_TOO = 2,
 	WAY_LITTLE_MEMORY = 4,
 	WAY_INSPECT = 8,
+	WAY_FLAT = 16, /* the two bits above say which */
+	WAY_BOOT_SECTOR = 128,
 	OUTPUT_BYTES = 256 * 1024,
 };
 
@@ -70,6 +72,20 @@ static void check_entry(const struct gmem *mem, const struct cpu_entry *entry)
 	ASSERT(entry->rsi == FW_PARAMS_BASE || entry->rbx == FW_PARAMS_BASE);
 }
 
+/* Its own words, and a tree, are in the place for kernels that are not Linux. */
+static void check_own_entry(const struct gmem *mem, const struct cpu_entry *entry)
+{
+	uint64_t code = entry->rip;
+
+	if (entry->mode == CPU_ENTRY_REAL16)
+		code += (uint64_t)entry->code_selector << 4;
+	ASSERT(gmem_ptr(mem, code, 1));
+	ASSERT(!memcmp(gmem_ptr(mem, FW_ACPI_BASE, 8), "RSD PTR ", 8));
+	ASSERT(load_le32(gmem_ptr(mem, FW_OWN_TREE_BASE, 4)) == 0xedfe0dd0);
+	if (entry->mode == CPU_ENTRY_LONG64)
+		ASSERT(entry->cr3 == FW_PAGE_TABLES_BASE);
+}
+
 static void load(struct boot *boot, struct gmem *mem)
 {
 	static const uint32_t apic_ids[] = {0};
@@ -83,7 +99,10 @@ static void load(struct boot *boot, struct gmem *mem)
 
 	if (boot_load(boot, mem, &machine, &entry, &err) == 0) {
 		ASSERT(!err_is_set(&err));
-		check_entry(mem, &entry);
+		if (boot_is_own(boot))
+			check_own_entry(mem, &entry);
+		else
+			check_entry(mem, &entry);
 	} else if (err.kind != EXIT_CODE_USAGE) {
 		/* Usage: a kernel that takes fewer characters than "quiet" has. */
 		check_refusal(&err);
@@ -106,6 +125,8 @@ static void inspect(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct boot_flat flats[] = {
+		{16, 0x7c00}, {32, 0x10000}, {64, 0x100000}, {64, 0x1000000}};
 	struct boot_config config = {.kernel_path = path};
 	struct err err = ERR_INIT;
 	struct boot *boot;
@@ -119,10 +140,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	way = data[0];
 	config.unpack = way & WAY_UNPACK;
+	config.boot_sector = way & WAY_BOOT_SECTOR;
+	if (way & WAY_FLAT)
+		config.flat = flats[way >> 5 & 3];
 	config.initrd_path = way & WAY_AS_INITRD_TOO ? path : NULL;
 	if (boot_open(&boot, &config, &err) < 0) {
 		ASSERT(!boot);
-		check_refusal(&err);
+		/* Usage: a place where a flat binary can't be, an initrd for a boot sector. */
+		if (err.kind != EXIT_CODE_USAGE)
+			check_refusal(&err);
 	} else {
 		boot_describe(boot, text, sizeof(text));
 		check_text(text);

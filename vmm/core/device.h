@@ -151,6 +151,8 @@ struct device_args {
 	uint64_t base;		       /* fixed guest-physical address of a framebuffer */
 	bool has_mouse;		       /* a relative pointer is wanted, no tablet */
 	struct boot_timer *boot_timer; /* of the mark port */
+	struct blk *const *drives;     /* of the BIOS, the one that is started first */
+	unsigned drive_count;
 };
 
 struct device_class {

@@ -28,6 +28,9 @@
 #define EFER_LME		   (UINT64_C(1) << 8)
 #define EFER_LMA		   (UINT64_C(1) << 10)
 
+/* 256 vectors of four bytes: what real mode has for an interrupt table. */
+#define REAL_IDT_BYTES 0x400
+
 #define APIC_LVT0	      0x350
 #define APIC_LVT1	      0x360
 #define APIC_MODE_NMI	      (4u << 8)
@@ -228,7 +231,28 @@ static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
 		.g = 1};
 }
 
-static void fill_segments(struct kvm_sregs *sregs, const struct cpu_entry *entry)
+static struct kvm_segment real_segment(uint16_t selector, uint8_t type)
+{
+	return (struct kvm_segment){.selector = selector,
+		.base = (uint64_t)selector << 4,
+		.limit = 0xffff,
+		.type = type,
+		.present = 1,
+		.s = 1};
+}
+
+static void fill_real_segments(struct kvm_sregs *sregs, const struct cpu_entry *entry)
+{
+	struct kvm_segment data = real_segment(entry->data_selector, 0x3); /* read, write */
+
+	sregs->cs = real_segment(entry->code_selector, 0xb); /* execute, read */
+	sregs->ds = sregs->es = sregs->fs = sregs->gs = data;
+	sregs->ss = real_segment(entry->stack_selector, 0x3);
+	sregs->gdt = (struct kvm_dtable){.base = 0, .limit = 0xffff};
+	sregs->idt = (struct kvm_dtable){.base = 0, .limit = REAL_IDT_BYTES - 1};
+}
+
+static void fill_flat_segments(struct kvm_sregs *sregs, const struct cpu_entry *entry)
 {
 	bool is_long = entry->mode == CPU_ENTRY_LONG64;
 	struct kvm_segment code = flat_segment(entry->code_selector, 0xb); /* execute, read */
@@ -250,10 +274,15 @@ static int set_sregs(int vcpu_fd, const struct cpu_entry *entry, struct err *err
 
 	if (ioctl(vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
 		return fail("system registers (KVM_GET_SREGS)", errno, err);
-	fill_segments(&sregs, entry);
-	sregs.cr0 = X86_CR0_PE | X86_CR0_ET | X86_CR0_NE;
+	sregs.cr0 = X86_CR0_ET | X86_CR0_NE;
 	sregs.cr4 = 0;
 	sregs.efer = 0;
+	if (entry->mode == CPU_ENTRY_REAL16) {
+		fill_real_segments(&sregs, entry);
+	} else {
+		fill_flat_segments(&sregs, entry);
+		sregs.cr0 |= X86_CR0_PE;
+	}
 	if (entry->mode == CPU_ENTRY_LONG64) {
 		sregs.cr0 |= X86_CR0_PG;
 		sregs.cr3 = entry->cr3;
@@ -269,8 +298,10 @@ int cpu_x86_enter(int vcpu_fd, const struct cpu_entry *entry, struct err *err)
 {
 	struct kvm_regs regs = {.rip = entry->rip,
 		.rsp = entry->rsp,
-		.rsi = entry->rsi,
+		.rax = entry->rax,
 		.rbx = entry->rbx,
+		.rsi = entry->rsi,
+		.rdi = entry->rdi,
 		.rflags = X86_EFLAGS_FIXED};
 	struct kvm_fpu fpu = {.fcw = FPU_CONTROL_DEFAULT, .mxcsr = MXCSR_DEFAULT};
 	struct kvm_mp_state state = {.mp_state = KVM_MP_STATE_RUNNABLE};
