@@ -1,5 +1,7 @@
 """Builds what a student wrote: make with the lab's own rules, in a folder of its own."""
 import os
+import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from gradelib.process import Limits, boxed, clean_environment, run
 from gradelib.words import visible
 
 ERROR_LINES, LOG_BYTES = 12, 65536
+ERROR = re.compile("error|undefined reference|multiple definition|cannot find|limit exceeded", re.IGNORECASE)
 
 
 @dataclass
@@ -19,6 +22,7 @@ class Built:
     lines: list = field(default_factory=list)  # why not
     remarks: list = field(default_factory=list)
     log: str = ""
+    seconds: float = 0.0
 
 
 REASONS = {
@@ -32,7 +36,7 @@ REASONS = {
 def first_errors(log):
     """The lines of a compiler that say what is wrong, or the last ones."""
     lines = [line for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() or "undefined" in line]
+    errors = [line for line in lines if ERROR.search(line)]
     return [visible(line, 200) for line in (errors or lines[-ERROR_LINES:])[:ERROR_LINES]]
 
 
@@ -44,12 +48,14 @@ def build(lab, student, folder, setting):
         built.lines, built.remarks = built.remarks, []
         return built
     limits = Limits(cpu_s=lab.build_seconds, wall_s=4 * lab.build_seconds, output_bytes=LOG_BYTES,
-                    memory_bytes=2 << 30, processes=None if os.geteuid() == 0 else 4096,
+                    memory_bytes=1 << 30, processes=None if os.geteuid() == 0 else 4096,
                     folder=str(folder))
     argv = ["make", "--no-print-directory", "-r", "-s", "-f", str(lab.folder / lab.makefile),
             f"VMM={setting.vmm}"]
+    began = time.monotonic()
     status, out, err, why = run(boxed(setting.sandbox, argv, folder, setting.hidden), folder,
                                 clean_environment(folder), limits)
+    built.seconds = time.monotonic() - began
     built.log = (out + err).decode("utf-8", "replace")
     built.ok = status == 0 and not why
     if why:

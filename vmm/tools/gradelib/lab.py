@@ -39,7 +39,7 @@ class Output:
     ordered: list = field(default_factory=list)
     regex: list = field(default_factory=list)
     lacks: list = field(default_factory=list)
-    max_bytes: int = 65536
+    max_bytes: int = 16384
 
 
 @dataclass
@@ -125,7 +125,7 @@ def read_machine(reader, base):
         vmm=read_path(reader, "vmm", base.vmm),
         memory=memory,
         cpus=reader.number("cpus", base.cpus, 1, 16),
-        append=reader.text("append", base.append),
+        append=reader.text("append", base.append, may_be_empty=True),
         rtc=rtc,
         rng=reader.get("rng", bool, base.rng),
         display=display,
@@ -146,10 +146,10 @@ def read_output(reader):
     """[test.output]"""
     if reader is None:
         return Output()
-    output = Output(exact=reader.text("exact"), contains=reader.strings("contains"),
+    output = Output(exact=reader.text("exact", may_be_empty=True), contains=reader.strings("contains"),
                     ordered=reader.strings("ordered"), regex=reader.regexes("regex"),
                     lacks=reader.strings("lacks"),
-                    max_bytes=reader.number("max_bytes", 65536, 1, 1 << 24))
+                    max_bytes=reader.number("max_bytes", 16384, 1, 1 << 24))
     reader.finish()
     return output
 
@@ -198,6 +198,8 @@ def check_test(reader, test):
     stops = [nth for nth, step in enumerate(test.steps) if step.kind == "stop"]
     if stops and (stops[0] != len(test.steps) - 1 or reader.has("exit")):
         reader.fail("stop is the last of the steps, and leaves no exit to be checked")
+    if stops:
+        test.exit = None
 
 
 def read_test(reader, folder, base, hidden):

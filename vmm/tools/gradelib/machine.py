@@ -15,7 +15,7 @@ from gradelib.process import Child, Limits, boxed, clean_environment, run
 from gradelib.words import quoted
 
 NAME = "lab"
-IDLE_S, SCREEN_PATIENCE_S, SCREEN_PAUSE_S = 3.0, 2.0, 0.1
+IDLE_S, SCREEN_PATIENCE_S, SCREEN_PAUSE_S = 2.0, 2.0, 0.1
 KILLED_BY_LIMIT = (128 + 9, 128 + 24)  # SIGKILL, SIGXCPU: of a process in the sandbox
 
 

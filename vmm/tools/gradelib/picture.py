@@ -81,8 +81,9 @@ def read_png(data):
         raise ValueError("it is not one of 8 bits of red, green and blue without interlace")
     step = 3 if colour == 2 else 4
     stride = 1 + step * width
-    raw = zlib.decompressobj().decompress(packed, stride * height)
-    if len(raw) != stride * height:
+    unpacker = zlib.decompressobj()
+    raw = unpacker.decompress(packed, stride * height + 1)
+    if len(raw) != stride * height or not unpacker.eof:
         raise ValueError("it is cut")
     rows, above = [], bytearray(step * width)
     for y in range(height):

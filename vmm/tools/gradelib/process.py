@@ -7,6 +7,7 @@ writes large or many files        RLIMIT_FSIZE; bytes of its folder     command,
 takes all memory, many processes  RLIMIT_AS, RLIMIT_NPROC               command
 leaves processes behind           the group is killed at the end        Child.close
 """
+import math
 import os
 import selectors
 import signal
@@ -35,8 +36,9 @@ class Limits:
 
 
 def command(argv, limits):
-    """The command with the limits that the kernel keeps; the hard one is a little above ours."""
-    words = ["prlimit", f"--cpu={int(limits.cpu_s) + 3}", f"--fsize={limits.file_bytes}",
+    """The command with the limits that the kernel keeps, of each process: a little above ours."""
+    cpu_s = math.ceil(limits.cpu_s)
+    words = ["prlimit", f"--cpu={cpu_s + 1}:{cpu_s + 3}", f"--fsize={limits.file_bytes}",
              "--core=0", "--nofile=256"]
     if limits.memory_bytes:
         words.append(f"--as={limits.memory_bytes}")

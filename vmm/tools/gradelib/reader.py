@@ -48,10 +48,10 @@ class Reader:
         if key not in self.table:
             self.fail(f"there is no {key}")
 
-    def text(self, key, default=None):
-        """A text of at least one character."""
+    def text(self, key, default=None, may_be_empty=False):
+        """A text, mostly of at least one character."""
         value = self.get(key, str, default)
-        if value == "" and default != "":
+        if value == "" and key in self.table and not may_be_empty:
             self.fail(f"{key} is empty")
         return value
 

@@ -35,12 +35,14 @@ class Graded:
         return all(outcome.passed for outcome in self.outcomes)
 
 
-def failure_lines(test, outcome):
-    """Why a test failed, for people."""
+def failure_lines(test, outcome, told=None):
+    """Why a test failed, for people. `told`: last words that they know already."""
     lines = []
     for what, expected, got in outcome.failures:
         lines += [f"{what + ':':9} expected {visible(expected)}", f"{'':9} got      {visible(got)}"]
-    if outcome.words:
+    if outcome.words and outcome.words == told:
+        lines.append("the machine's last words: the same")
+    elif outcome.words:
         lines += ["the machine's last words:", *("  " + line for line in outcome.words)]
     if test.hint:
         lines.append("hint:     " + visible(test.hint))
@@ -57,13 +59,15 @@ def table(graded, quiet=False):
     if not graded.built.ok:
         lines.append("  It does not build:")
         lines += [f"    {line}" for line in graded.built.lines]
+    told = None
     for test, outcome in graded.pairs:
         got = test.points if outcome.passed else 0
         mark = "ok  " if outcome.passed else "FAIL"
         hidden = " (hidden)" if test.hidden else ""
         lines.append(f"  {mark} {got:3}/{test.points:<3} {test.name}{hidden}")
         if not outcome.passed and not quiet and graded.built.ok:
-            lines += [f"{'':15}{line}" for line in failure_lines(test, outcome)]
+            lines += [f"{'':15}{line}" for line in failure_lines(test, outcome, told)]
+            told = outcome.words
     lines.append(f"  {graded.points} of {plural(lab.points, 'point')}")
     return lines
 
@@ -125,7 +129,7 @@ def write_json(all_graded, file):
         "lab": graded.lab.name, "title": graded.lab.title, "folder": graded.student,
         "points": graded.points, "of": graded.lab.points, "minimum": graded.lab.minimum,
         "builds": graded.built.ok, "build_errors": graded.built.lines,
-        "remarks": graded.built.remarks,
+        "build_seconds": round(graded.built.seconds, 3), "remarks": graded.built.remarks,
         "tests": [{
             "name": test.name, "hidden": test.hidden, "passed": outcome.passed,
             "points": test.points if outcome.passed else 0, "of": test.points,

@@ -1,0 +1,1 @@
+../../../../../guest-images/labs/solutions/03-uart/uart.c
