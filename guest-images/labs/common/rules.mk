@@ -2,7 +2,8 @@
 #
 #   LAB_SOURCES   files of the lab's own folder that every kernel of it has
 #   COMMON        files of this folder
-#   KERNEL        kernel.elf (the default), or boot.bin: a boot sector from boot.S
+#   KERNEL        kernel.elf (the default), or boot.bin: a boot sector from boot.S and
+#                 BOOT_LAB_SOURCES
 #   RUN_OPTIONS   more options of vmm for `make run`
 #
 # It works in the folder where make is started: all *.c and *.S there are the student's. gcc and
@@ -42,12 +43,19 @@ lab-%.o: $(LAB)/% $(HEADERS)
 %.o: % $(HEADERS)
 	$(CC) $(CFLAGS) -c -o $@ $<
 
-# A boot sector: loaded to 0x7c00, 512 bytes, the last two of them 55 aa.
-boot.bin: boot.S.o
-	ld -m elf_i386 -Ttext=0x7c00 -e 0 --oformat binary -o $@ $<
+# A boot sector from boot.S alone, which brings the mark 55 aa itself; or from boot.S and, behind
+# it, files of the lab's own folder: then the linker script puts the mark there.
+SECTOR := sector-boot.S.o $(patsubst %,sector-lab-%.o,$(BOOT_LAB_SOURCES))
+SECTOR_PLACE := $(if $(BOOT_LAB_SOURCES),-T $(COMMON_DIR)/boot-sector.ld,-Ttext=0x7c00 -e 0)
 
-boot.S.o: boot.S
-	as --32 -o $@ $<
+boot.bin: $(SECTOR) $(COMMON_DIR)/boot-sector.ld
+	ld -m elf_i386 $(SECTOR_PLACE) --oformat binary -o $@ $(SECTOR)
+
+sector-boot.S.o: boot.S
+	$(CC) -m32 -Wa,--noexecstack -c -o $@ $<
+
+sector-lab-%.o: $(LAB)/%
+	$(CC) -m32 -Wa,--noexecstack -c -o $@ $<
 
 run: $(KERNEL)
 	$(VMM) --kernel $(KERNEL) --cpus 1 --memory 32M --net none $(RUN_OPTIONS)
