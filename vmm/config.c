@@ -375,6 +375,13 @@ const struct opt config_options[] = {
 		.group = "Messages",
 		.help = "When it has ended, tell on stderr how long each step of its start took: "
 			"as a table (text), or as one line of json."},
+	{.name = "trace",
+		.type = OPT_TEXT,
+		FIELD(trace),
+		.value = "FILE",
+		.choices = "file",
+		.help = "Write every exit of the guest with its time to FILE, and what devices did "
+			"meanwhile: vmm trace FILE shows it."},
 	{.name = "quiet",
 		.letter = 'q',
 		.type = OPT_FLAG,
@@ -480,6 +487,8 @@ int config_parse(int argc, char *const *argv, struct vm_config *config, struct e
 		.cpus = MIN(host_cpus(), (unsigned)CONFIG_CPUS_DEFAULT),
 		.rtc_base_s = -1,
 		.grace_ms = CONFIG_GRACE_DEFAULT_MS,
+		.words = argv,
+		.word_count = argc,
 	};
 	ret = opts_parse_words(config_options, argc, argv, config, &used, err);
 	if (ret < 0 || config->show_help || config->show_version)

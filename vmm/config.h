@@ -145,6 +145,9 @@ struct vm_config {
 	unsigned timeout_ms; /* 0: none */
 	unsigned grace_ms;   /* from the power button to the end by force */
 	enum boot_timer_format boot_timer;
+	const char *trace;  /* file for every exit, or NULL */
+	char *const *words; /* what all this was read from, borrowed */
+	int word_count;
 	uint64_t main_ns; /* when main() began (util_now_ns()), for the boot timer */
 	bool quiet;
 	bool verbose;

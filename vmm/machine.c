@@ -24,6 +24,7 @@
 #include "vmm/machine_display.h"
 #include "vmm/machine_net.h"
 #include "vmm/machine_profile.h"
+#include "vmm/machine_trace.h"
 
 enum {
 	DISK_QUEUES_MAX = 4
@@ -35,8 +36,12 @@ static int connect_irq(
 	void *opaque, unsigned gsi, bool level, struct irq_line *line, struct err *err)
 {
 	struct machine *machine = opaque;
+	int ret = kvm_irq_connect(&machine->kvm, gsi, level, line, err);
 
-	return kvm_irq_connect(&machine->kvm, gsi, level, line, err);
+	if (ret < 0 || !machine->trace)
+		return ret;
+	return trace_tap_irq(
+		machine->trace, machine->devices[machine->device_count - 1], line, err);
 }
 
 static int set_ioeventfd(
@@ -103,6 +108,7 @@ static void init_platform(struct machine *machine)
 		.loop = machine->loop,
 		.ops = machine->config->dump_dtb ? &machine_profile_paper_ops : &platform_ops,
 		.opaque = machine,
+		.trace = machine->trace,
 		.mmio_next = LAYOUT_VIRTIO_BASE,
 		.mmio_end = LAYOUT_VIRTIO_END,
 		.irq_first = LAYOUT_IRQ_FIRST,
@@ -292,6 +298,7 @@ static int add_device(struct machine *machine, const struct device_class *class,
 	ret = device_create(&device, class, args, err);
 	if (ret < 0)
 		return ret;
+	device->number = (uint16_t)machine->device_count;
 	machine->devices[machine->device_count++] = device;
 	return device_realize(device, &machine->platform, err);
 }
@@ -325,7 +332,8 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		return ret;
 	}
 	if (!strcmp(class->name, "boot-mark"))
-		return args.boot_timer ? add_device(machine, class, &args, err) : 0;
+		return args.boot_timer || machine->trace ? add_device(machine, class, &args, err)
+							 : 0;
 	if (!strcmp(class->name, "virtio-rng"))
 		return config->no_rng ? 0 : add_device(machine, class, &args, err);
 	if (!strcmp(class->name, "virtio-net")) {
@@ -386,8 +394,10 @@ int machine_init(struct machine *machine, const struct vm_config *config,
 	ret = loop_create(&machine->loop, err);
 	if (ret < 0)
 		return ret;
+	ret = machine_trace_open(machine, err);
 	init_platform(machine);
-	ret = open_files(machine, err);
+	if (ret >= 0)
+		ret = open_files(machine, err);
 	note_step(machine, BOOT_STEP_FILES);
 	if (ret >= 0)
 		ret = build_cmdline(machine, err);
@@ -397,6 +407,8 @@ int machine_init(struct machine *machine, const struct vm_config *config,
 		ret = start_display(machine, err);
 	if (ret >= 0)
 		ret = add_devices(machine, err);
+	if (ret >= 0)
+		ret = machine_trace_start(machine, err);
 	if (ret < 0)
 		machine_finish(machine);
 	return ret;
@@ -419,6 +431,7 @@ void machine_finish(struct machine *machine)
 		blk_close(machine->disks[i]);
 	machine_bios_close(machine);
 	boot_close(machine->boot);
+	trace_close(machine->trace);
 	free(machine->cmdline);
 	loop_destroy(machine->loop);
 	*machine = (struct machine){.mem.fd = -1};
@@ -489,6 +502,7 @@ int machine_start(struct machine *machine, struct err *err)
 		.event = machine->hooks.vcpu_event,
 		.opaque = machine->hooks.opaque,
 		.boot_timer = machine->hooks.boot_timer,
+		.trace = machine->trace,
 	};
 	struct cpu_entry entry;
 	int ret = load_kernel(machine, &entry, err);
@@ -547,6 +561,8 @@ int machine_reset(struct machine *machine, struct err *err)
 	for (size_t i = 0; i < machine->device_count; i++)
 		device_reset(machine->devices[i]);
 	gmem_discard_all(&machine->mem);
+	if (machine->trace)
+		trace_note_reset(machine->trace);
 	return kvm_create_vm(&machine->kvm, err);
 }
 

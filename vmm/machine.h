@@ -24,6 +24,7 @@
 #include "vmm/core/device.h"
 #include "vmm/core/gmem.h"
 #include "vmm/core/loop.h"
+#include "vmm/core/trace.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/kvm/vcpu.h"
 
@@ -69,6 +70,7 @@ struct machine {
 	struct display_sdl *window;
 	struct display_vnc *vnc; /* or NULL */
 	char *cmdline;
+	struct trace *trace; /* owned; NULL: there is none */
 
 	struct loop *loop;
 	struct gmem mem;

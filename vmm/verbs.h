@@ -99,7 +99,13 @@
 		"--hidden adds the tests of DIR/NAME-OF-THE-LAB/TESTS.toml, --test takes only "    \
 		"those whose names hold the words, -q leaves the reasons out. Exit status 0: all " \
 		"tests passed. 1: some did not. 2: usage. 3: KVM unusable. 4: a faulty LAB.toml. " \
-		"The format: guest-images/labs/LAB-FORMAT.md.")
+		"The format: guest-images/labs/LAB-FORMAT.md.")                                    \
+	TOOL(trace, "FILE [OPTION...]", "file", "show the exits of a guest that ran with --trace", \
+		"Prints what the exits in FILE were for: by reason and device, by processor, "     \
+		"over time, with the guest's marks and the slowest ones (--slowest N, 10). "       \
+		"--vcpu N, --device NAME, --from SECONDS and --to SECONDS (since the begin of "    \
+		"the trace) leave out what happened elsewhere and at other times; with --raw "     \
+		"each event has a line of its own.")
 
 struct verb {
 	const char *name;

@@ -1,6 +1,7 @@
 /*
- * The mark port: a guest tells --boot-timer how far it is, by a byte written to port 0xe8, whose
- * value it chooses. Without that option nobody is at the port and a write goes nowhere.
+ * The mark port: a guest tells --boot-timer or --trace how far it is, by a byte written to port
+ * 0xe8, whose value it chooses. Without these options nobody is at the port and a write goes
+ * nowhere. A trace notes it as it does any other access.
  *
  * Threads: vCPUs, under the device's lock.
  *
@@ -23,7 +24,7 @@ enum {
 
 struct boot_mark_device {
 	struct device device;
-	struct boot_timer *timer; /* borrowed */
+	struct boot_timer *timer; /* borrowed, or NULL */
 };
 
 extern const struct device_class boot_mark_class;
@@ -40,7 +41,8 @@ static void write_port(void *opaque, uint64_t offset, unsigned size, uint64_t va
 	struct boot_mark_device *self = opaque;
 
 	(void)offset, (void)size;
-	boot_timer_mark(self->timer, value & 0xff);
+	if (self->timer)
+		boot_timer_mark(self->timer, value & 0xff);
 }
 
 static const struct bus_ops ops = {.read = read_port, .write = write_port};
@@ -49,7 +51,6 @@ static int boot_mark_create(struct device **device, const struct device_args *ar
 {
 	struct boot_mark_device *self = calloc(1, sizeof(*self));
 
-	ASSERT(args->boot_timer);
 	if (!self)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for %s", args->name);
 	device_init(&self->device, &boot_mark_class, args);
@@ -72,7 +73,7 @@ static void boot_mark_destroy(struct device *device)
 
 const struct device_class boot_mark_class = {
 	.name = "boot-mark",
-	.description = "port 0xe8: how far the guest is, for --boot-timer",
+	.description = "port 0xe8: how far the guest is, for --boot-timer and --trace",
 	.create = boot_mark_create,
 	.realize = boot_mark_realize,
 	.destroy = boot_mark_destroy,

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "vmm/base/util.h"
+#include "vmm/core/trace.h"
 
 #define CORE_FEATURES                                                                              \
 	(VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |        \
@@ -165,6 +166,15 @@ void virtio_kick(struct virtio_dev *vdev, uint32_t index)
 	(void)eventfd_write(queue->kick_fd, 1);
 }
 
+static void handle_traced(struct virtio_dev *vdev, unsigned index)
+{
+	struct trace *trace = vdev->dev.platform->trace;
+	uint64_t began_ns = trace_now_ns(trace);
+
+	vdev->class->handle_queue(vdev, index);
+	trace_note_kick(trace, &vdev->dev, index, began_ns);
+}
+
 static void handle_kick(void *opaque, uint32_t events)
 {
 	struct virtio_queue *queue = opaque;
@@ -175,7 +185,10 @@ static void handle_kick(void *opaque, uint32_t events)
 	if (!queue->ring.ready || queue->is_handed_over || !is_live(vdev))
 		return;
 	vdev->stats.kicks++;
-	vdev->class->handle_queue(vdev, queue->index);
+	if (__builtin_expect(!vdev->dev.platform->trace, 1))
+		vdev->class->handle_queue(vdev, queue->index);
+	else
+		handle_traced(vdev, queue->index);
 }
 
 /* ---- Status ---- */

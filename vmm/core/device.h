@@ -35,6 +35,7 @@ struct net;
 struct display;
 struct input;
 struct boot_timer;
+struct trace;
 
 /* ---- What a device asks of the machine ---- */
 
@@ -88,7 +89,8 @@ struct platform {
 	struct bus *mmio;
 	struct loop *loop;
 	const struct platform_ops *ops;
-	void *opaque; /* for the ops */
+	void *opaque;	     /* for the ops */
+	struct trace *trace; /* or NULL */
 
 	/* Where devices without a fixed place are put; only grows. */
 	uint64_t mmio_next, mmio_end;
@@ -171,6 +173,7 @@ struct device {
 	const struct device_class *class;
 	char name[DEVICE_NAME_MAX];
 	unsigned index;
+	uint16_t number; /* in the machine, from 0: for traces */
 	pthread_mutex_t lock;
 	struct platform *platform; /* NULL before realize */
 	struct device_res res[DEVICE_RES_MAX];

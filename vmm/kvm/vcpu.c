@@ -18,9 +18,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vmm/core/trace.h"
 #include "vmm/kvm/cpu_x86.h"
 #include "vmm/kvm/kick.h"
 #include "vmm/kvm/vcpu_impl.h"
+#include "vmm/kvm/vcpu_trace.h"
 
 /* Exits that bring the system registers along. */
 enum {
@@ -240,6 +242,19 @@ static void handle_exit(struct vcpu *vcpu)
 	}
 }
 
+static void take_exit(struct vcpu *vcpu)
+{
+	uint64_t began_ns, records = vcpu->exits.total;
+
+	if (__builtin_expect(!vcpu->env.trace, 1)) {
+		handle_exit(vcpu);
+		return;
+	}
+	began_ns = trace_now_ns(vcpu->env.trace);
+	handle_exit(vcpu);
+	vcpu_trace_exit(vcpu, began_ns, records);
+}
+
 /*
  * A triple fault on AMD leaves KVM with the registers of a reset processor; those of
  * the exit before are then the best there is.
@@ -280,13 +295,15 @@ static void run_guest(struct vcpu *vcpu)
 			vcpu->env.boot_timer = NULL;
 		}
 		keep_registers(vcpu);
-		handle_exit(vcpu);
+		take_exit(vcpu);
 		return;
 	}
 	switch (errno) {
 	case EINTR:
 	case EAGAIN: /* a waiting processor was woken for a reset or a signal */
 		exit_ring_count(&vcpu->exits, EXIT_KIND_INTERRUPTED);
+		if (vcpu->env.trace)
+			vcpu_trace_exit(vcpu, trace_now_ns(vcpu->env.trace), vcpu->exits.total);
 		/*
 		 * A signal that nobody of us sent: SIGSTOP and SIGCONT, a frozen cgroup, a sleep
 		 * of the host. By now that is over.
@@ -314,7 +331,7 @@ static void complete_access(struct vcpu *vcpu)
 	/* An access of more than one part (a page crossed) gives the next part instead. */
 	while (ioctl(vcpu->fd, KVM_RUN, 0) == 0 &&
 		(vcpu->run->exit_reason == KVM_EXIT_IO || vcpu->run->exit_reason == KVM_EXIT_MMIO))
-		handle_exit(vcpu);
+		take_exit(vcpu);
 }
 
 static void park(struct vcpu *vcpu)
@@ -336,6 +353,8 @@ static void *vcpu_thread(void *opaque)
 	unsigned wants;
 
 	kick_attach(vcpu->run);
+	if (vcpu->env.trace)
+		trace_attach(vcpu->env.trace, vcpu->id);
 	boot_timer_note(vcpu->env.boot_timer, BOOT_STEP_RUN);
 	for (;;) {
 		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);

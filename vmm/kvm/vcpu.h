@@ -27,6 +27,7 @@
 #include "vmm/kvm/kvm.h"
 
 struct vcpu;
+struct trace;
 
 enum vcpu_event {
 	VCPU_EVENT_SHUTDOWN,	    /* triple fault */
@@ -53,6 +54,7 @@ struct vcpu_env {
 	void (*event)(void *opaque, struct vcpu *vcpu, enum vcpu_event event);
 	void *opaque;
 	struct boot_timer *boot_timer; /* or NULL */
+	struct trace *trace;	       /* or NULL */
 };
 
 /*
