@@ -25,6 +25,7 @@
 #include "firmware/flat.h"
 #include "firmware/layout.h"
 #include "firmware/packed_kernel.h"
+#include "vmm/core/explain.h"
 
 enum {
 	PAGE_BYTES = 4096,
@@ -194,6 +195,27 @@ bool boot_is_own(const struct boot *boot)
 bool boot_needs_bios(const struct boot *boot)
 {
 	return boot && boot->kind == IMAGE_BOOT_SECTOR;
+}
+
+void boot_explain_files(const struct boot *boot)
+{
+	const struct bzimage *bz = &boot->bzimage;
+	char text[200];
+
+	boot_describe(boot, text, sizeof(text));
+	explain("%s, %s: %s", boot->kernel_path ? boot->kernel_path : "the first disk",
+		explain_size(boot->kernel.size), text);
+	if (boot->kind == IMAGE_BZIMAGE) {
+		explain_detail("boot protocol %u.%02u; code from offset 0x%llx on, %s; it goes to "
+			       "0x%llx and needs %s there",
+			bz->header.version >> 8, bz->header.version & 0xff,
+			(unsigned long long)bz->code_offset, explain_size(bz->code_size),
+			(unsigned long long)bz->load_address, explain_size(bz->memory_bytes));
+		explain_detail("packed by %s: %s, %s unpacked", unpack_name(bz->payload_format),
+			explain_size(bz->payload_bytes), explain_size(bz->unpacked_bytes));
+	}
+	if (boot->initrd_path)
+		explain("%s, %s: the initrd", boot->initrd_path, explain_size(boot->initrd.size));
 }
 
 const char *boot_kernel_way(const struct boot *boot)
@@ -543,5 +565,9 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 				 : load_and_enter_elf(boot, mem, &plan, entry, err);
 	if (ret == 0)
 		ret = boot_load_initrd(boot, mem, &plan, err);
+	if (ret == 0)
+		explain("0x%-9llx the kernel, up to 0x%llx: %s",
+			(unsigned long long)plan.kernel_start,
+			(unsigned long long)plan.kernel_end - 1, boot->kernel_way);
 	return ret;
 }

@@ -111,6 +111,9 @@ bool boot_is_own(const struct boot *boot);
 /* It is started by a BIOS, from the machine's first drive. Both are legal with NULL. */
 bool boot_needs_bios(const struct boot *boot);
 
+/* What the files are, for --explain. */
+void boot_explain_files(const struct boot *boot);
+
 /* How the kernel last came into memory, a word or a few: "copied", "unpacked"; NULL before. */
 const char *boot_kernel_way(const struct boot *boot);
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "vmm/base/util.h"
+#include "vmm/core/explain.h"
 
 /* ---- Reading ---- */
 
@@ -107,12 +108,10 @@ static void add(struct line *line, const char *text)
 struct fallback {
 	const char *unless[4];
 	const char *(*text)(const struct cmdline_request *request, char *buf, size_t size);
+	const char *why;
 };
 
-/*
- * Why: without it a kernel prints to a screen that this machine does not have. It prints to
- * all; the last is its /dev/console.
- */
+/* It prints to all; the last is its /dev/console. */
 static const char *console_text(const struct cmdline_request *request, char *buf, size_t size)
 {
 	const char *const names[] = {
@@ -130,7 +129,6 @@ static const char *console_text(const struct cmdline_request *request, char *buf
 	return len ? buf : NULL;
 }
 
-/* Why: found by looking into the disk; a kernel without it panics ("unable to mount root"). */
 static const char *root_text(const struct cmdline_request *request, char *buf, size_t size)
 {
 	if (!request->root)
@@ -139,7 +137,6 @@ static const char *root_text(const struct cmdline_request *request, char *buf, s
 	return buf;
 }
 
-/* Why: Linux mounts its root read-only unless told otherwise; a small guest never remounts. */
 static const char *mode_text(const struct cmdline_request *request, char *buf, size_t size)
 {
 	if (!request->root || cmdline_has(request->user, "root"))
@@ -148,7 +145,6 @@ static const char *mode_text(const struct cmdline_request *request, char *buf, s
 	return buf;
 }
 
-/* Why: without it Linux does not look at the backup of a damaged partition table. */
 static const char *gpt_text(const struct cmdline_request *request, char *buf, size_t size)
 {
 	if (!request->root || !request->gpt_damaged || cmdline_has(request->user, "root"))
@@ -157,7 +153,6 @@ static const char *gpt_text(const struct cmdline_request *request, char *buf, si
 	return buf;
 }
 
-/* Why: a panic then resets at once, and vmm ends with its own exit status; else it would hang. */
 static const char *panic_text(const struct cmdline_request *request, char *buf, size_t size)
 {
 	(void)request;
@@ -165,10 +160,7 @@ static const char *panic_text(const struct cmdline_request *request, char *buf, 
 	return buf;
 }
 
-/*
- * Why: systemd looks for consoles before the drivers come that lie on the root, as Debian's of hvc0
- * does, and so would start no login there. Others take no notice of the word.
- */
+/* Debian has the driver of hvc0 on its root. Who is not systemd takes no notice of the word. */
 static const char *login_text(const struct cmdline_request *request, char *buf, size_t size)
 {
 	if (!request->last_console)
@@ -178,12 +170,18 @@ static const char *login_text(const struct cmdline_request *request, char *buf, 
 }
 
 static const struct fallback fallbacks[] = {
-	{{"console"}, console_text},
-	{{"root"}, root_text},
-	{{"ro", "rw"}, mode_text},
-	{{"gpt"}, gpt_text},
-	{{"panic"}, panic_text},
-	{{"systemd.wants", "console"}, login_text},
+	{{"console"}, console_text, "else it prints to a screen that this machine does not have"},
+	{{"root"}, root_text,
+		"found by looking into the disk; without it a kernel panics (unable to mount "
+		"root)"},
+	{{"ro", "rw"}, mode_text,
+		"else Linux mounts its root read-only, and a small guest never remounts it"},
+	{{"gpt"}, gpt_text, "else Linux does not look at the backup of a damaged partition table"},
+	{{"panic"}, panic_text,
+		"a panic resets at once, and vmm ends with its own exit status; else it hangs"},
+	{{"systemd.wants", "console"}, login_text,
+		"systemd looks for consoles before drivers come that lie on the root, and would "
+		"start no login there"},
 };
 
 /* Up to the '=' of a word, or all of it. */
@@ -203,6 +201,14 @@ static bool said_any(const char *user, const struct fallback *fallback)
 	return false;
 }
 
+static void explain_words_of(const char *user)
+{
+	struct word word;
+
+	while (next_word(&user, &word))
+		explain("%-16.*s --append", (int)MIN(word.len, (size_t)200), word.start);
+}
+
 int cmdline_build(const struct cmdline_request *request, char *buf, size_t size, struct err *err)
 {
 	struct line line = {.buf = buf, .size = size};
@@ -214,18 +220,27 @@ int cmdline_build(const struct cmdline_request *request, char *buf, size_t size,
 		char text[128];
 		const char *add_this = NULL;
 
-		if (!said_any(user, &fallbacks[i]))
+		if (said_any(user, &fallbacks[i]))
+			explain("%-16s left to --append, which says something about it",
+				fallbacks[i].unless[0]);
+		else
 			add_this = fallbacks[i].text(request, text, sizeof(text));
-		if (add_this)
+		if (add_this) {
+			explain("%-16s vmm: %s", add_this, fallbacks[i].why);
 			add(&line, add_this);
+		}
 	}
 	for (size_t i = 0; request->more && request->more[i]; i++)
-		if (!said_name_of(user, request->more[i]))
+		if (!said_name_of(user, request->more[i])) {
+			explain("%-16s the machine's profile", request->more[i]);
 			add(&line, request->more[i]);
+		}
 	while (is_space(*user))
 		user++;
 	if (*user)
 		add(&line, user);
+	if (explain_is_on())
+		explain_words_of(user);
 	if (line.used >= size) {
 		err_set(err, EXIT_CODE_USAGE, E2BIG,
 			"the kernel command line would have %zu characters; %zu is the most that "

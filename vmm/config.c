@@ -392,6 +392,27 @@ const struct opt config_options[] = {
 		.type = OPT_FLAG,
 		FIELD(verbose),
 		.help = "More on stderr."},
+	{.name = "explain",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_explain,
+		.implied = "-",
+		.value = "FILE",
+		.choices = "file",
+		.help = "Tell the start of the machine step by step, on stderr or to FILE: its "
+			"files, the words of the command line, each call of KVM, devices, memory, "
+			"what the kernel is told, and its first instruction. Then the guest runs."},
+	{.name = "explain-only",
+		.type = OPT_FLAG,
+		FIELD(explain_only),
+		.help = "The same on standard output, and end before the first instruction. Works "
+			"without KVM as well."},
+	{.name = "dump-acpi",
+		.type = OPT_TEXT,
+		FIELD(dump_acpi),
+		.value = "DIR",
+		.choices = "file",
+		.help = "Write the machine's ACPI tables as files into the folder DIR and end: "
+			"iasl -d reads them. Needs no KVM and no --kernel."},
 	{.name = "dump-dtb",
 		.type = OPT_TEXT,
 		FIELD(dump_dtb),

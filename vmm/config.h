@@ -107,10 +107,14 @@ enum boot_timer_format {
 
 struct vm_config {
 	enum machine_profile profile;
-	const char *dump_dtb; /* write the device tree there and end; NULL: run */
-	const char *name;     /* while it runs: the one that others find it under */
-	bool has_name;	      /* --name was given; else another may be chosen (see vm.h) */
-	const char *kernel;   /* NULL after config_parse() only with dump_dtb or boot_sector */
+	/* Write the device tree there, or the ACPI tables, and end; NULL: not asked for */
+	const char *dump_dtb, *dump_acpi;
+	const char *explain; /* tell the start to this file, "-": to stderr; NULL: no */
+	bool explain_only;   /* that, to stdout, and end before the first instruction */
+	bool on_paper;	     /* the machine is made without KVM and never runs */
+	const char *name;    /* while it runs: the one that others find it under */
+	bool has_name;	     /* --name was given; else another may be chosen (see vm.h) */
+	const char *kernel;  /* NULL after config_parse() only where none is needed */
 	struct boot_flat flat;
 	bool boot_sector;   /* start one, from `kernel` or else the first disk */
 	const char *initrd; /* or NULL */
@@ -208,7 +212,8 @@ int config_check_kernel(const struct vm_config *config, struct err *err);
 extern const struct opt config_vsock_keys[];
 int config_parse_vsock(void *target, const struct opt *opt, const char *text, struct err *err);
 
-/* --boot-timer */
+/* --boot-timer, --explain */
+int config_parse_explain(void *target, const struct opt *opt, const char *text, struct err *err);
 int config_parse_boot_timer(void *target, const struct opt *opt, const char *text, struct err *err);
 
 /* What config_parse() checks of --balloon together with other options. */

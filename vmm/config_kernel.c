@@ -57,7 +57,7 @@ int config_check_kernel(const struct vm_config *config, struct err *err)
 	if (config->boot_sector && !has_one)
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"--boot-sector needs a --disk, or a --kernel, to start it from");
-	if (has_one || config->dump_dtb)
+	if (has_one || (!config->explain_only && (config->dump_dtb || config->dump_acpi)))
 		return 0;
 	err_hint(err, "For example: vmm --kernel bzImage --disk root.img");
 	return err_set(

@@ -1,5 +1,5 @@
 /*
- * See config.h: the options of the small virtio devices, and of the boot timer.
+ * See config.h: the options of the small virtio devices, and of what tells about the start.
  */
 #include "vmm/config.h"
 
@@ -68,5 +68,15 @@ int config_parse_boot_timer(void *target, const struct opt *opt, const char *tex
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"--boot-timer: '%.60s' is neither text nor json", text);
 	config->boot_timer = *text == 't' ? BOOT_TIMER_TEXT : BOOT_TIMER_JSON;
+	return 0;
+}
+
+int config_parse_explain(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	struct vm_config *config = target;
+
+	(void)opt;
+	(void)err;
+	config->explain = text;
 	return 0;
 }

@@ -14,15 +14,19 @@
 #include "devices/legacy/acpi_pm.h"
 #include "devices/legacy/bios_disk.h"
 #include "devices/legacy/power.h"
+#include "firmware/boot_explain.h"
 #include "firmware/cmdline.h"
-#include "firmware/disk_probe.h"
 #include "firmware/fdt.h"
+#include "vmm/core/explain.h"
 #include "vmm/kvm/irqchip.h"
 #include "vmm/layout_x86.h"
 #include "vmm/machine_bios.h"
+#include "vmm/machine_cmdline.h"
 #include "vmm/machine_console.h"
 #include "vmm/machine_display.h"
+#include "vmm/machine_explain.h"
 #include "vmm/machine_net.h"
+#include "vmm/machine_paper.h"
 #include "vmm/machine_profile.h"
 #include "vmm/machine_trace.h"
 
@@ -106,7 +110,7 @@ static void init_platform(struct machine *machine)
 		.pio = &machine->pio,
 		.mmio = &machine->mmio,
 		.loop = machine->loop,
-		.ops = machine->config->dump_dtb ? &machine_profile_paper_ops : &platform_ops,
+		.ops = machine->config->on_paper ? &machine_paper_ops : &platform_ops,
 		.opaque = machine,
 		.trace = machine->trace,
 		.mmio_next = LAYOUT_VIRTIO_BASE,
@@ -169,72 +173,30 @@ static int64_t read_disk(void *opaque, uint64_t offset, void *buf, uint64_t len)
 	return blk_read_sync(opaque, offset, buf, len);
 }
 
-/* The first disk with a root file system on it: its name in the guest goes to `name`. */
-static bool find_root(
-	const struct machine *machine, char *name, size_t size, struct cmdline_request *request)
-{
-	struct disk_info *info = malloc(sizeof(*info));
-	bool found = false;
-
-	for (unsigned i = 0; info && !found && i < machine->config->disk_count; i++) {
-		struct source source = {
-			.read = read_disk,
-			.opaque = machine->disks[i],
-			.size = blk_info(machine->disks[i])->size,
-		};
-
-		disk_probe(&source, info);
-		found = disk_root_device(info, i, name, size, &request->root_read_only);
-		request->root_read_only |= blk_info(machine->disks[i])->read_only;
-		request->gpt_damaged = found && info->gpt_backup_used;
-	}
-	free(info);
-	return found;
-}
-
-/* What the kernel is told beside what the person said. */
-static void fill_request(struct machine *machine, struct cmdline_request *request)
-{
-	const struct vm_config *config = machine->config;
-
-	machine_display_cmdline(machine, request);
-	/* What opens /dev/console before the driver of hvc0 is there finds a screen nobody sees. */
-	if (config->console == CONSOLE_HVC0 && !request->screen)
-		request->console = "tty0";
-	else if (config->console != CONSOLE_HVC0 && machine->serial)
-		request->console = "ttyS0";
-	if (config->console != CONSOLE_SERIAL)
-		request->last_console = "hvc0";
-	if (!machine->hvc0 && cmdline_has(config->append, "console=hvc0"))
-		log_warn("--append says console=hvc0, but there is no hvc0: --console hvc0 makes "
-			 "one");
-}
-
 static int build_cmdline(struct machine *machine, struct err *err)
 {
 	const struct vm_config *config = machine->config;
-	char root[32];
-	static const char *const nothing[] = {NULL};
-	bool is_own = boot_is_own(machine->boot);
-	struct cmdline_request request = {
-		.user = config->append, .more = is_own ? nothing : machine_profile_words(config)};
-	int ret;
+	struct machine_cmdline_disk disks[CONFIG_DISKS_MAX];
+	const struct machine_cmdline_facts facts = {
+		.has_screen = machine->display != NULL,
+		.has_serial = machine->serial != NULL,
+		.has_hvc0 = machine->hvc0 != NULL,
+		.is_linux = !boot_is_own(machine->boot),
+		.disks = disks,
+	};
 
-	/* Words for Linux. */
-	if (!is_own)
-		fill_request(machine, &request);
-	/* A person who says root= knows better, and the disk need not be read. */
-	if (!is_own && !cmdline_has(config->append, "root") &&
-		find_root(machine, root, sizeof(root), &request))
-		request.root = root;
+	for (unsigned i = 0; i < config->disk_count; i++)
+		disks[i] = (struct machine_cmdline_disk){
+			.source = {.read = read_disk,
+				.opaque = machine->disks[i],
+				.size = blk_info(machine->disks[i])->size},
+			.read_only = blk_info(machine->disks[i])->read_only,
+		};
 	if (!machine->cmdline)
 		machine->cmdline = malloc(CMDLINE_MAX);
 	if (!machine->cmdline)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the command line");
-	ret = cmdline_build(&request, machine->cmdline, CMDLINE_MAX, err);
-	if (ret >= 0)
-		log_debug("kernel command line: %s", machine->cmdline);
-	return ret;
+	return machine_cmdline_build(config, &facts, machine->cmdline, CMDLINE_MAX, err);
 }
 
 /* A window that nobody asked for and that can't be opened leaves the machine without a screen. */
@@ -255,12 +217,15 @@ static int open_kvm(struct machine *machine, struct err *err)
 		.hole_start = LAYOUT_HOLE_START,
 		.high_base = LAYOUT_HIGH_RAM_BASE,
 		/* A machine on paper takes none from the pool. */
-		.hugepages = machine->config->hugepages && !machine->config->dump_dtb,
+		.hugepages = machine->config->hugepages && !machine->config->on_paper,
 	};
 	int ret;
 
-	if (machine->config->dump_dtb)
+	explain_head("KVM (kernel: Documentation/virt/kvm/api.rst, sections in brackets)");
+	if (machine->config->on_paper) {
+		explain("the machine is made on paper: nothing is asked of /dev/kvm");
 		return gmem_init(&machine->mem, &mem_config, err);
+	}
 	ret = kvm_open(&machine->kvm, err);
 	if (ret < 0)
 		return ret;
@@ -300,7 +265,12 @@ static int add_device(struct machine *machine, const struct device_class *class,
 		return ret;
 	device->number = (uint16_t)machine->device_count;
 	machine->devices[machine->device_count++] = device;
-	return device_realize(device, &machine->platform, err);
+	if (explain_is_on())
+		machine_explain_device(device);
+	ret = device_realize(device, &machine->platform, err);
+	if (explain_is_on())
+		machine_explain_places(device);
+	return ret;
 }
 
 /* How many of a class there are, and what each is given, follows from the configuration. */
@@ -364,6 +334,7 @@ static int add_devices(struct machine *machine, struct err *err)
 {
 	int ret = 0;
 
+	explain_head("The devices and their places (vmm/layout_x86.h)");
 	for (size_t i = 0; ret >= 0 && device_classes[i]; i++)
 		ret = add_class(machine, device_classes[i], err);
 	bus_freeze(&machine->pio);
@@ -396,14 +367,17 @@ int machine_init(struct machine *machine, const struct vm_config *config,
 		return ret;
 	ret = machine_trace_open(machine, err);
 	init_platform(machine);
+	explain_head("The files");
 	if (ret >= 0)
 		ret = open_files(machine, err);
 	note_step(machine, BOOT_STEP_FILES);
-	if (ret >= 0)
+	if (ret >= 0) {
+		machine_explain_files(machine);
 		ret = build_cmdline(machine, err);
+	}
 	if (ret >= 0)
 		ret = open_kvm(machine, err);
-	if (ret >= 0 && !config->dump_dtb)
+	if (ret >= 0 && !config->on_paper)
 		ret = start_display(machine, err);
 	if (ret >= 0)
 		ret = add_devices(machine, err);
@@ -477,6 +451,15 @@ int machine_build_tree(
 	return fdt_build(&boot_machine, &machine->mem, buf, room, used, err);
 }
 
+int machine_build_acpi(
+	const struct machine *machine, acpi_file_fn *write, void *opaque, struct err *err)
+{
+	uint32_t apic_ids[CONFIG_CPUS_MAX];
+	struct boot_machine boot_machine = describe_to_kernel(machine, apic_ids);
+
+	return acpi_write_files(&boot_machine, write, opaque, err);
+}
+
 static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct err *err)
 {
 	const struct boot_screen screen = {
@@ -493,7 +476,18 @@ static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct 
 	return boot_load(machine->boot, &machine->mem, &boot_machine, entry, err);
 }
 
-int machine_start(struct machine *machine, struct err *err)
+/* The others are made as the first was, and told in a line. */
+static void hold_after_first(const struct machine *machine, unsigned made)
+{
+	unsigned cpus = machine->config->cpus;
+
+	if (made == 1 && cpus > 1)
+		explain("%u more: the same calls, APIC ids up to %u; they wait for INIT and SIPI",
+			cpus - 1, cpus - 1);
+	explain_hold(made > 0 && made < cpus);
+}
+
+int machine_prepare(struct machine *machine, struct err *err)
 {
 	const struct vcpu_env env = {
 		.pio = &machine->pio,
@@ -505,20 +499,42 @@ int machine_start(struct machine *machine, struct err *err)
 		.trace = machine->trace,
 	};
 	struct cpu_entry entry;
-	int ret = load_kernel(machine, &entry, err);
+	int ret;
 
+	explain_head("The kernel and its tables go into guest memory");
+	ret = load_kernel(machine, &entry, err);
+	if (ret >= 0)
+		boot_explain(&machine->mem, &entry);
+	if (machine->config->on_paper)
+		return ret;
 	note_step(machine, BOOT_STEP_KERNEL_LOADED);
 	if (machine->hooks.boot_timer)
 		machine->hooks.boot_timer->kernel_source = boot_kernel_way(machine->boot);
+	explain_head("The processors");
 	for (unsigned i = 0; ret >= 0 && i < machine->config->cpus; i++) {
+		hold_after_first(machine, i);
 		ret = vcpu_create(
 			&machine->vcpus[i], &machine->kvm, i, machine->config->cpus, &env, err);
 		if (ret >= 0)
 			machine->vcpu_count++;
 	}
+	explain_hold(false);
 	if (ret >= 0)
 		ret = vcpu_set_entry(machine->vcpus[0], &entry, err);
 	note_step(machine, BOOT_STEP_VCPUS);
+	if (ret < 0)
+		machine_halt(machine);
+	return ret;
+}
+
+int machine_start(struct machine *machine, struct err *err)
+{
+	int ret = machine_prepare(machine, err);
+
+	if (ret >= 0)
+		explain("KVM_RUN [4.10], on a thread for each processor: the guest runs");
+	/* From here on there are more threads than this. */
+	explain_stop();
 	for (unsigned i = 0; ret >= 0 && i < machine->vcpu_count; i++)
 		ret = vcpu_start(machine->vcpus[i], err);
 	if (ret < 0)

@@ -17,6 +17,7 @@
 #include "devices/backend/input.h"
 #include "devices/backend/net.h"
 #include "devices/backend/vsock.h"
+#include "firmware/acpi_files.h"
 #include "firmware/boot.h"
 #include "vmm/base/err.h"
 #include "vmm/config.h"
@@ -96,12 +97,22 @@ int machine_init(struct machine *machine, const struct vm_config *config,
 /* Stops the vCPUs if need be and frees everything. Legal after a failed machine_init(). */
 void machine_finish(struct machine *machine);
 
-/* Loads the kernel into fresh memory, makes the vCPUs and lets them run. */
+/*
+ * Loads the kernel into fresh memory and makes the vCPUs, which stand before the first instruction;
+ * a machine on paper has none. On failure there is none either.
+ */
+int machine_prepare(struct machine *machine, struct err *err);
+
+/* machine_prepare(), and lets them run. */
 int machine_start(struct machine *machine, struct err *err);
 
 /* The device tree of the machine as it was made. Error: -errno and a sentence. */
 int machine_build_tree(
 	const struct machine *machine, uint8_t *buf, size_t room, size_t *used, struct err *err);
+
+/* Its ACPI tables, each to `write`. Error: the first that is not 0, or -errno and a sentence. */
+int machine_build_acpi(
+	const struct machine *machine, acpi_file_fn *write, void *opaque, struct err *err);
 
 /* Stops and frees the vCPUs; the devices stand still but for what their host side does. */
 void machine_halt(struct machine *machine);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "devices/backend/display_sdl.h"
 #include "vmm/base/log.h"
@@ -80,19 +79,6 @@ void machine_display_close(struct machine *machine)
 	display_destroy(machine->display);
 	machine->input = NULL;
 	machine->display = NULL;
-}
-
-/*
- * Who opened a window or a server and has no terminal here expects to type there; on a terminal,
- * or with nobody at the screen, input stays where it is without one.
- */
-void machine_display_cmdline(const struct machine *machine, struct cmdline_request *request)
-{
-	const struct display_config *config = &machine->config->display;
-
-	request->screen = machine->display != NULL;
-	request->screen_is_last =
-		request->screen && (config->has_window || config->vnc) && !isatty(STDIN_FILENO);
 }
 
 bool machine_display_has(

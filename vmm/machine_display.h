@@ -9,7 +9,6 @@
 
 #include <stdbool.h>
 
-#include "firmware/cmdline.h"
 #include "vmm/machine.h"
 
 /* Makes the hubs, when there is to be a screen. Error: -errno and a sentence. */
@@ -24,9 +23,6 @@ int machine_display_start(struct machine *machine, struct err *err);
 /* stop: nobody looks any more; before the devices go. close: after they have gone. */
 void machine_display_stop(struct machine *machine);
 void machine_display_close(struct machine *machine);
-
-/* tty0 among the kernel's consoles. */
-void machine_display_cmdline(const struct machine *machine, struct cmdline_request *request);
 
 /* True for a class that is there for the screen's sake; *count: how many the machine has. */
 bool machine_display_has(

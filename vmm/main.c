@@ -15,9 +15,10 @@
 #include "vmm/base/err.h"
 #include "vmm/base/log.h"
 #include "vmm/config.h"
+#include "vmm/core/explain.h"
 #include "vmm/doctor.h"
 #include "vmm/help.h"
-#include "vmm/machine_profile.h"
+#include "vmm/machine_paper.h"
 #include "vmm/running.h"
 #include "vmm/tool_exec.h"
 #include "vmm/verbs.h"
@@ -159,8 +160,15 @@ static int run_machine(struct vm_config *config, struct err *err)
 		log_set_level(LOG_WARN);
 	if (config->verbose)
 		log_set_level(LOG_DEBUG);
-	if (config->dump_dtb)
-		return machine_profile_dump(config, err) < 0 ? (int)err->kind : EXIT_CODE_OK;
+	if (config->explain || config->explain_only) {
+		const char *path = config->explain ? config->explain : "-";
+		int fd = config->explain_only ? STDOUT_FILENO : STDERR_FILENO;
+
+		if (explain_start(path, fd, err) < 0)
+			return (int)err->kind;
+	}
+	if (config->dump_dtb || config->dump_acpi || config->explain_only)
+		return machine_paper_run(config, err) < 0 ? (int)err->kind : EXIT_CODE_OK;
 	config_choose_window(config, is_on_desktop());
 	if (config_check_memory(config, host_memory_bytes(), err) < 0)
 		return (int)err->kind;

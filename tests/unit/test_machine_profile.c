@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "vmm/config.h"
+#include "vmm/machine_paper.h"
 #include "vmm/machine_profile.h"
 
 enum {
@@ -135,7 +136,7 @@ static void dump(const char *options)
 	assert_true(fd >= 0);
 	snprintf(line, sizeof(line), "%s --dump-dtb %s", options, path);
 	assert_int_equal(parse(line), 0);
-	if (machine_profile_dump(&config, &err) < 0)
+	if (machine_paper_run(&config, &err) < 0)
 		fail_msg("%s: %s", options, err.text);
 	memset(tree, 0, sizeof(tree));
 	assert_true(read(fd, tree, sizeof(tree)) > 0);
@@ -197,14 +198,14 @@ static void dump_that_can_not_be_written(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("--machine micro --hvc0 null --dump-dtb /nowhere/at/all"), 0);
-	assert_true(machine_profile_dump(&config, &err) < 0);
+	assert_true(machine_paper_run(&config, &err) < 0);
 	assert_int_equal(err.kind, EXIT_CODE_DEVICE);
 	assert_non_null(strstr(err.text, "/nowhere/at/all"));
 	config_finish(&config);
 	if (access("/dev/full", W_OK) < 0)
 		return;
 	assert_int_equal(parse("--machine micro --hvc0 null --dump-dtb /dev/full"), 0);
-	assert_true(machine_profile_dump(&config, &err) < 0);
+	assert_true(machine_paper_run(&config, &err) < 0);
 	config_finish(&config);
 }
 

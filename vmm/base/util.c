@@ -46,6 +46,20 @@ unsigned util_edit_distance(const char *a, const char *b)
 	return prev[len_b];
 }
 
+void util_format_size(uint64_t bytes, char *buf, size_t size)
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	while (value >= 1024 && unit < ARRAY_SIZE(units) - 1) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(buf, size, "%.*f %s", value == (double)(uint64_t)value ? 0 : 1, value,
+		bytes == 1 ? "byte" : units[unit]);
+}
+
 int64_t util_pread_full(int fd, void *buf, uint64_t len, uint64_t offset)
 {
 	uint64_t done = 0;

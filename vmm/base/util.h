@@ -135,6 +135,9 @@ static inline uint64_t util_low_bytes(uint64_t value, unsigned size)
  */
 unsigned util_edit_distance(const char *a, const char *b);
 
+/* "22.3 MiB", for people: rounded, without decimals where it is whole. */
+void util_format_size(uint64_t bytes, char *buf, size_t size);
+
 /*
  * Write or read the whole buffer, going on after EINTR and short transfers.
  * util_read_full stops at end of file. Result: bytes moved or -errno.

@@ -17,6 +17,7 @@
 
 #include "vmm/base/log.h"
 #include "vmm/kvm/cpuid.h"
+#include "vmm/kvm/kvm_call.h"
 
 /* Not in the kernel's exported headers. */
 #define MSR_IA32_ARCH_CAPABILITIES 0x10a
@@ -115,7 +116,7 @@ static int set_cpuid(const struct kvm *kvm, int vcpu_fd, unsigned id, unsigned c
 
 	if (!cpuid)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a CPUID table");
-	if (ioctl(kvm->dev_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0) {
+	if (kvm_call(kvm->dev_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0) {
 		ret = fail("CPUID (KVM_GET_SUPPORTED_CPUID)", errno, err);
 		goto out;
 	}
@@ -127,7 +128,7 @@ static int set_cpuid(const struct kvm *kvm, int vcpu_fd, unsigned id, unsigned c
 		goto out;
 	}
 	table_to_kvm(table, cpuid);
-	if (ioctl(vcpu_fd, KVM_SET_CPUID2, cpuid) < 0)
+	if (kvm_call(vcpu_fd, KVM_SET_CPUID2, cpuid) < 0)
 		ret = fail("CPUID", errno, err);
 out:
 	free(cpuid);
@@ -148,7 +149,7 @@ static bool get_msr(int fd, uint32_t index, uint64_t *value)
 
 	msr.list.nmsrs = 1;
 	msr.list.entries[0].index = index;
-	if (ioctl(fd, KVM_GET_MSRS, &msr) != 1)
+	if (kvm_call(fd, KVM_GET_MSRS, &msr) != 1)
 		return false;
 	*value = msr.list.entries[0].data;
 	return true;
@@ -161,7 +162,7 @@ static bool set_msr(int fd, uint32_t index, uint64_t value)
 	msr.list.nmsrs = 1;
 	msr.list.entries[0].index = index;
 	msr.list.entries[0].data = value;
-	return ioctl(fd, KVM_SET_MSRS, &msr) == 1;
+	return kvm_call(fd, KVM_SET_MSRS, &msr) == 1;
 }
 
 /*
@@ -192,11 +193,11 @@ static int set_local_pins(int vcpu_fd, struct err *err)
 {
 	struct kvm_lapic_state apic;
 
-	if (ioctl(vcpu_fd, KVM_GET_LAPIC, &apic) < 0)
+	if (kvm_call(vcpu_fd, KVM_GET_LAPIC, &apic) < 0)
 		return fail("local APIC (KVM_GET_LAPIC)", errno, err);
 	store_le32(apic.regs + APIC_LVT0, APIC_MODE_EXTINT);
 	store_le32(apic.regs + APIC_LVT1, APIC_MODE_NMI);
-	if (ioctl(vcpu_fd, KVM_SET_LAPIC, &apic) < 0)
+	if (kvm_call(vcpu_fd, KVM_SET_LAPIC, &apic) < 0)
 		return fail("local APIC", errno, err);
 	return 0;
 }
@@ -272,7 +273,7 @@ static int set_sregs(int vcpu_fd, const struct cpu_entry *entry, struct err *err
 {
 	struct kvm_sregs sregs;
 
-	if (ioctl(vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
+	if (kvm_call(vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
 		return fail("system registers (KVM_GET_SREGS)", errno, err);
 	sregs.cr0 = X86_CR0_ET | X86_CR0_NE;
 	sregs.cr4 = 0;
@@ -289,7 +290,7 @@ static int set_sregs(int vcpu_fd, const struct cpu_entry *entry, struct err *err
 		sregs.cr4 = X86_CR4_PAE;
 		sregs.efer = EFER_LME | EFER_LMA;
 	}
-	if (ioctl(vcpu_fd, KVM_SET_SREGS, &sregs) < 0)
+	if (kvm_call(vcpu_fd, KVM_SET_SREGS, &sregs) < 0)
 		return fail("system registers", errno, err);
 	return 0;
 }
@@ -309,11 +310,11 @@ int cpu_x86_enter(int vcpu_fd, const struct cpu_entry *entry, struct err *err)
 
 	if (ret < 0)
 		return ret;
-	if (ioctl(vcpu_fd, KVM_SET_REGS, &regs) < 0)
+	if (kvm_call(vcpu_fd, KVM_SET_REGS, &regs) < 0)
 		return fail("registers", errno, err);
-	if (ioctl(vcpu_fd, KVM_SET_FPU, &fpu) < 0)
+	if (kvm_call(vcpu_fd, KVM_SET_FPU, &fpu) < 0)
 		return fail("floating point state", errno, err);
-	if (ioctl(vcpu_fd, KVM_SET_MP_STATE, &state) < 0)
+	if (kvm_call(vcpu_fd, KVM_SET_MP_STATE, &state) < 0)
 		return fail("run state", errno, err);
 	return 0;
 }

@@ -16,6 +16,7 @@
 
 #include "vmm/base/log.h"
 #include "vmm/kvm/irqchip_impl.h"
+#include "vmm/kvm/kvm_call.h"
 
 /* ---- Lines ---- */
 
@@ -69,7 +70,7 @@ static int connect_irqfd(const struct kvm *kvm, const struct kvm_wire *wire)
 
 	/* Pulses of the time without a machine are forgotten. */
 	(void)eventfd_read(wire->fd, &stale);
-	return ioctl(kvm->vm_fd, KVM_IRQFD, &request) < 0 ? -errno : 0;
+	return kvm_call(kvm->vm_fd, KVM_IRQFD, &request) < 0 ? -errno : 0;
 }
 
 static int fill_wire(struct kvm *kvm, struct kvm_wire *wire, bool level)
@@ -136,7 +137,7 @@ static int tell_doorbell(const struct kvm *kvm, const struct kvm_doorbell *bell,
 		request.flags |= KVM_IOEVENTFD_FLAG_PIO;
 	if (!assign)
 		request.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
-	return ioctl(kvm->vm_fd, KVM_IOEVENTFD, &request) < 0 ? -errno : 0;
+	return kvm_call(kvm->vm_fd, KVM_IOEVENTFD, &request) < 0 ? -errno : 0;
 }
 
 static bool is_same_bell(const struct kvm_doorbell *a, const struct kvm_doorbell *b)

@@ -26,6 +26,7 @@
 #include "vmm/kvm/cause.h"
 #include "vmm/kvm/irqchip_impl.h"
 #include "vmm/kvm/kick.h"
+#include "vmm/kvm/kvm_call.h"
 
 /*
  * Four pages that KVM needs in guest-physical space on Intel processors that
@@ -83,6 +84,7 @@ static int open_node(struct err *err)
 	char detail[120];
 	int errnum = errno;
 
+	explain("open(\"/dev/kvm\") = %d: the door to KVM", fd);
 	if (fd >= 0)
 		return fd;
 	host_facts_gather(&facts);
@@ -92,7 +94,7 @@ static int open_node(struct err *err)
 
 static int check_version(int fd, struct err *err)
 {
-	int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	int version = kvm_call(fd, KVM_GET_API_VERSION, 0);
 	char detail[24];
 
 	if (version < 0)
@@ -112,6 +114,8 @@ static int check_capabilities(int fd, struct err *err)
 		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].number) <= 0 && used < sizeof(missing))
 			used += (size_t)snprintf(missing + used, sizeof(missing) - used, "%s%s",
 				used ? ", " : "", needed[i].name);
+	explain("KVM_CHECK_EXTENSION [4.4], %zu times: what vmm can't do without is %s",
+		ARRAY_SIZE(needed), used ? "missing" : "there, irqfd and ioeventfd among it");
 	return used ? fail(KVM_CAUSE_MISSING_CAPABILITY, ENOTSUP, missing, err) : 0;
 }
 
@@ -179,7 +183,7 @@ int kvm_open(struct kvm *kvm, struct err *err)
 	if (ret < 0)
 		goto fail;
 	read_limits(kvm);
-	ret = ioctl(kvm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	ret = kvm_call(kvm->dev_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (ret < (int)sizeof(struct kvm_run)) {
 		ret = fail_call("KVM_GET_VCPU_MMAP_SIZE", ret < 0 ? errno : ENOTSUP, err);
 		goto fail;
@@ -231,7 +235,7 @@ static int create_at_number(struct kvm *kvm, struct err *err)
 
 	/* A signal for the process makes KVM give up; it is then tried again. */
 	for (int tries = 0; tries < 100; tries++) {
-		fd = ioctl(kvm->dev_fd, KVM_CREATE_VM, 0);
+		fd = kvm_call(kvm->dev_fd, KVM_CREATE_VM, 0);
 		if (fd >= 0 || errno != EINTR)
 			break;
 	}
@@ -249,14 +253,14 @@ static int create_chips(struct kvm *kvm, struct err *err)
 	struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
 
 	/* First of all: later calls on a machine with chips cost more. */
-	if (ioctl(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
+	if (kvm_call(kvm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
 		return fail_call("making the interrupt chip (KVM_CREATE_IRQCHIP)", errno, err);
 	/* The speaker's port 0x61 is KVM's as well: it also gates and shows PIT channel 2. */
-	if (!kvm->no_pit && ioctl(kvm->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
+	if (!kvm->no_pit && kvm_call(kvm->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
 		return fail_call("making the timer chip (KVM_CREATE_PIT2)", errno, err);
-	if (ioctl(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0)
+	if (kvm_call(kvm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0)
 		return fail_call("KVM_SET_IDENTITY_MAP_ADDR", errno, err);
-	if (ioctl(kvm->vm_fd, KVM_SET_TSS_ADDR, TSS_ADDRESS) < 0)
+	if (kvm_call(kvm->vm_fd, KVM_SET_TSS_ADDR, TSS_ADDRESS) < 0)
 		return fail_call("KVM_SET_TSS_ADDR", errno, err);
 	return 0;
 }
@@ -272,7 +276,7 @@ static int apply_slot(struct kvm *kvm, unsigned number, const struct kvm_slot *s
 		region.flags |= KVM_MEM_READONLY;
 	if (slot->flags & KVM_MEMORY_LOG_WRITES)
 		region.flags |= KVM_MEM_LOG_DIRTY_PAGES;
-	return ioctl(kvm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
+	return kvm_call(kvm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
 }
 
 static int fail_slot(const struct kvm_slot *slot, int errnum, struct err *err)
@@ -302,7 +306,7 @@ static int apply_slots(struct kvm *kvm, struct err *err)
 static void read_tsc_rate(struct kvm *kvm)
 {
 	int khz = ioctl(kvm->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_GET_TSC_KHZ) > 0
-		? ioctl(kvm->vm_fd, KVM_GET_TSC_KHZ, 0)
+		? kvm_call(kvm->vm_fd, KVM_GET_TSC_KHZ, 0)
 		: 0;
 
 	kvm->tsc_khz = khz > 0 ? (unsigned)khz : 0;

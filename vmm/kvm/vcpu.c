@@ -21,6 +21,7 @@
 #include "vmm/core/trace.h"
 #include "vmm/kvm/cpu_x86.h"
 #include "vmm/kvm/kick.h"
+#include "vmm/kvm/kvm_call.h"
 #include "vmm/kvm/vcpu_impl.h"
 #include "vmm/kvm/vcpu_trace.h"
 
@@ -58,7 +59,7 @@ static int open_vcpu(struct vcpu *vcpu, unsigned cpu_count, struct err *err)
 		err_hint(err, "ask for at most %u with --cpus", kvm->vcpus_max);
 		return -EINVAL;
 	}
-	vcpu->fd = ioctl(kvm->vm_fd, KVM_CREATE_VCPU, vcpu->id);
+	vcpu->fd = kvm_call(kvm->vm_fd, KVM_CREATE_VCPU, vcpu->id);
 	if (vcpu->fd < 0)
 		return err_set(err, EXIT_CODE_KVM, errno, "KVM can't make processor %u of %u: %s",
 			vcpu->id, cpu_count, strerror(errno));
