@@ -11,7 +11,7 @@ if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
 	skip "the labs" "/dev/kvm can't be used here"
 	finish
 fi
-labs=$top/guest-images/labs wrong=$top/tests/labs/wrong
+labs=$top/guest-images/labs own=$top/tests/labs
 
 # wanted FOLDER: its lab is among those of $LAB_TESTS.
 wanted() {
@@ -23,17 +23,19 @@ wanted() {
 	return 1
 }
 
-# grade KIND FOLDER...: judges what vmm grade says of them.
+# grade KIND OPTIONS FOLDER...: judges what vmm grade says of them. More machines at a time than
+# processors, for some of them only wait.
 grade() {
-	local kind=$1 folder folders=() status=0 lines
-	shift
+	local kind=$1 options=$2 folder folders=() status=0 lines
+	shift 2
 	for folder; do
 		[ ! -d "$folder" ] || ! wanted "$folder" || folders+=("$folder")
 	done
 	[ "${#folders[@]}" -gt 0 ] || return 0
-	timeout 300 "$vmm" grade -q --lab "$labs" --json "$work/$kind.json" "${folders[@]}" \
-		>"$work/table" 2>&1 || status=$?
-	if ! lines=$("$top/tests/labs/judge.py" "$kind" "$work/$kind.json" 2>&1); then
+	# shellcheck disable=SC2086 # several words
+	timeout 300 "$vmm" grade -q -j 4 --lab "$labs" $options --json "$work/$kind.json" \
+		"${folders[@]}" >"$work/table" 2>&1 || status=$?
+	if ! lines=$("$own/judge.py" "$kind" "$work/$kind.json" 2>&1); then
 		not_ok "vmm grade of: $kind (status $status)"
 		tail -n 5 "$work/table" | sed 's/^/#   /'
 	fi
@@ -41,8 +43,52 @@ grade() {
 	bad_count=$((bad_count + $(grep -c '^not ok' <<<"$lines")))
 }
 
-grade full "$labs"/solutions/[0-9]*
-grade minimum "$labs"/[0-9]*/start
-grade wrong "$wrong"/[0-9]*/*
+grade full '' "$labs"/solutions/[0-9]*
+grade minimum '' "$labs"/[0-9]*/start
+grade wrong '' "$own"/wrong/[0-9]*/*
+
+# ---- Hidden tests ----
+
+hidden=$own/hidden/tests
+grade full '' "$own"/hidden/wrong/[0-9]*/*
+grade wrong "--hidden $hidden" "$own"/hidden/wrong/[0-9]*/*
+
+# A source file that takes the hidden tests in: below the sandbox there are none.
+reads_hidden_tests() {
+	mkdir -p "$work/03-uart" && cat "$labs/solutions/03-uart/uart.c" - >"$work/03-uart/uart.c" <<-END
+		__asm__(".incbin \"$hidden/03-uart/TESTS.toml\"");
+	END
+	"$vmm" grade --lab "$labs" --hidden "$hidden" "$work/03-uart" >"$work/table"
+	is 1 $? && has "$work/table" 'TESTS.toml' && has "$work/table" '0 of 12 points'
+}
+if bwrap --unshare-all --ro-bind / / true 2>/dev/null; then
+	check "hidden tests are out of a student's sight" reads_hidden_tests
+else
+	skip "hidden tests are out of a student's sight" "bwrap does not work here"
+fi
+
+# ---- The grader itself ----
+
+# The same in every run, but for times and the names of temporary folders. (What a machine has
+# printed when a limit ends it is another thing.)
+report() {
+	"$vmm" grade --lab "$labs" --json - "$labs"/{solutions/0[1-3]*,0[1-3]*/start} |
+		sed -E 's/"(build_)?seconds": [0-9.]+//; s/vmm-grade-[a-z0-9_]+//g' >"$1"
+}
+says_the_same_twice() {
+	report "$work/one" && report "$work/two" && succeeds diff "$work/one" "$work/two"
+}
+check "two gradings say the same" says_the_same_twice
+
+# In a folder of its own, so that what is left can be seen.
+ends_when_it_is_told_to() {
+	local status=0
+	mkdir "$work/tmp"
+	TMPDIR=$work/tmp timeout -s TERM 2 "$vmm" grade --lab "$labs" \
+		"$own"/wrong/03-uart/{endless-loop,halts-for-ever,macro-bomb} >"$work/table" || status=$?
+	is 124 "$status" && is '' "$(ls "$work/tmp")" &&
+		is '' "$(pgrep -f "kernel [/]${work#/}/tmp")"
+}
+check "ended by a signal, it leaves nothing behind" ends_when_it_is_told_to
 echo "# in all $SECONDS s"
 finish

@@ -8,11 +8,10 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gradelib import report
+from gradelib import process, report
 from gradelib.build import build
 from gradelib.lab import add_hidden, load_lab
 from gradelib.machine import run_test
-from gradelib.process import find_sandbox
 from gradelib.words import (ALL_PASSED, INTERNAL, NO_KVM, SOME_FAILED, USAGE, Failure, nearest,
                             plural)
 
@@ -94,7 +93,7 @@ def parse(argv):
         usage("it needs a LAB.toml or a folder", "For example: vmm grade guest-images/labs/03-uart")
     if setting.hidden and not Path(setting.hidden).is_dir():
         usage(f"--hidden: {setting.hidden} is no folder", "")
-    setting.sandbox = find_sandbox() if box else []
+    setting.sandbox = process.find_sandbox() if box else []
     return setting
 
 
@@ -157,29 +156,33 @@ def read_labs(setting):
 
 def grade_all(tasks, setting, work):
     """Builds and tests, as much at a time as -j says; in the order of the command line."""
-    with concurrent.futures.ThreadPoolExecutor(setting.jobs) as pool:
-        def one_build(nth):
-            lab, student = tasks[nth]
-            folder = Path(work) / f"b{nth}"
-            folder.mkdir()
-            return build(lab, student, folder, setting)
+    def one_build(nth):
+        lab, student = tasks[nth]
+        folder = Path(work) / f"b{nth}"
+        folder.mkdir()
+        return build(lab, student, folder, setting)
 
-        def one_test(nth, which, built):
-            folder = Path(work) / f"t{nth}.{which}"
-            folder.mkdir()
-            outcome = run_test(tasks[nth][0].tests[which], built, folder, setting)
-            shutil.rmtree(folder, ignore_errors=True)
-            return outcome
+    def one_test(nth, which):
+        folder = Path(work) / f"t{nth}.{which}"
+        folder.mkdir()
+        outcome = run_test(tasks[nth][0].tests[which], builds[nth].result(), folder, setting)
+        shutil.rmtree(folder, ignore_errors=True)
+        return outcome
 
+    pool = concurrent.futures.ThreadPoolExecutor(setting.jobs)
+    try:
+        # All builds are before all tests in the queue: no test waits for one that has no worker.
         builds = [pool.submit(one_build, nth) for nth in range(len(tasks))]
-        tests = []
-        for nth, (lab, _) in enumerate(tasks):
-            built = builds[nth].result()
-            tests.append([pool.submit(one_test, nth, which, built)
-                          for which in range(len(lab.tests))])
+        tests = [[pool.submit(one_test, nth, which) for which in range(len(lab.tests))]
+                 for nth, (lab, _) in enumerate(tasks)]
         for nth, (lab, student) in enumerate(tasks):
             yield report.Graded(lab, str(student), builds[nth].result(),
                                 [test.result() for test in tests[nth]])
+    except BaseException:
+        process.STOP.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def write_reports(all_graded, setting):

@@ -209,6 +209,8 @@ def run_machine(test, built, folder, setting):
 def judge(test, child, steps, status, stopped, folder):
     """Everything that is checked after the end."""
     got = text_of(bytes(child.out))
+    if stopped:
+        got = got[:steps.place]  # how far it got beyond that is chance
     end = "it was stopped by the test" if stopped else describe_end(status, child.why, test.seconds)
     outcome = Outcome(failures=steps.failures + steps.left_over(end), output=got, end=end,
                       status=None if child.why or stopped else status,

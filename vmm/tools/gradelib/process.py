@@ -12,12 +12,15 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 TICK_S = 0.03
 CLOCK_HZ = os.sysconf("SC_CLK_TCK")
+# Set when everything is to end: no child goes on.
+STOP = threading.Event()
 
 
 @dataclass
@@ -127,7 +130,9 @@ class Child:
         self.cpu_s = max(self.cpu_s, cpu_seconds(self.process.pid))
         if self.cpu_s > self.cpu_moved:
             self.cpu_moved, self.moved = self.cpu_s, now
-        if self.cpu_s >= limits.cpu_s:
+        if STOP.is_set():
+            self.why = "stopped"
+        elif self.cpu_s >= limits.cpu_s:
             self.why = "cpu"
         elif now - self.started >= limits.wall_s:
             self.why = "wall"
