@@ -98,7 +98,7 @@ ZSH_COMPLETION  := $(OUT)/completions/_vmm
 .SUFFIXES:
 .PHONY: all docs packages run check check-quick check-unit check-fuzz check-boot fuzz install \
 	uninstall clean help unit-tests kvm-tests fuzzers replayers guest-default guest-debian \
-	guest-desktop guest-linux guest-micro bench-check static FORCE
+	guest-desktop guest-linux guest-micro bench bench-check static FORCE
 
 all: $(BIN) $(TOOLS) $(MODULES)
 docs: $(MANPAGE) $(BASH_COMPLETION) $(ZSH_COMPLETION)
@@ -192,9 +192,15 @@ $(REPLAY_BINS): $(OUT)/tests/fuzz/replay_%: $(OBJ)/tests/fuzz/fuzz_%.o \
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
-# What vmm's own start costs, against tests/bench/start.baseline.
-bench-check: $(BIN)
+# What a start costs, beside containers and other programs like it; ARGS go to `vmm bench boot`.
+bench:
+	+@BUILD='$(BUILD)' MAKE='$(MAKE)' tests/bench/boot $(ARGS)
+
+# What vmm's own start and a whole start execute, against tests/bench/start.baseline and
+# boot.baseline.
+bench-check: $(BIN) $(TOOLS) $(MODULES)
 	@BUILD='$(BUILD)' VMM='$(abspath $(BIN))' tests/bench/start --check
+	@BUILD='$(BUILD)' VMM='$(abspath $(BIN))' tests/bench/boot-check --check
 
 unit-tests: $(UNIT_BINS)
 kvm-tests: $(KVM_BINS)

@@ -105,7 +105,12 @@
 		"over time, with the guest's marks and the slowest ones (--slowest N, 10). "       \
 		"--vcpu N, --device NAME, --from SECONDS and --to SECONDS (since the begin of "    \
 		"the trace) leave out what happened elsewhere and at other times; with --raw "     \
-		"each event has a line of its own.")
+		"each event has a line of its own.")                                               \
+	TOOL(bench, "boot|report [OPTIONS]", "", "measure starts, beside containers and others",   \
+		"boot starts the same static program in vmm, in the containers and in the other "  \
+		"programs for virtual machines that are installed, and by itself, in turn, and "   \
+		"writes what each start took: time, processor time, exits, memory. report makes "  \
+		"the report of a result again. vmm bench boot --help lists the options.")
 
 struct verb {
 	const char *name;

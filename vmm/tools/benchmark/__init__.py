@@ -1,0 +1,1 @@
+"""vmm bench: measures starts, and reports them."""

@@ -1,0 +1,178 @@
+"""The command line of vmm bench."""
+
+import argparse
+import difflib
+import json
+import os
+import shutil
+import sys
+import tempfile
+
+from . import boot, output
+from .problem import EXIT_FAILED, EXIT_USAGE, Problem
+from .programs import PEERS, find_vmm
+
+USAGE = """\
+Usage: vmm bench boot [OPTIONS]
+       vmm bench report RESULT.json [--output DIR]
+
+boot: starts the same static program in vmm, in the containers and in the other programs for
+virtual machines that are installed, and by itself, in turn; and writes what each start took.
+report: writes the report of an earlier result again.
+
+  --against NAME[,NAME...]  only these beside vmm; may be given again. Default: all that are here.
+                            {peers}
+  --only WORD[,WORD...]     only rows whose name holds a word, like vmm-micro or elf
+  --runs N                  runs of each that count, after two that don't. Default: 9
+  --quick                   3 runs, and the times only
+  --skip PART[,PART...]     leave out: exits, idle, memory
+  --memory MIB              the guests' memory. Default: 256
+  --machines N[,N...]       how many idle machines at once, for their memory. Default: 1,10,50
+  --cold                    empty the page cache before each run (root)
+  --guests DIR              where default/vmlinuz-cloud and micro/ are. Default: guest/ beside vmm
+  --output DIR              where the results go. Default: ./vmm-bench
+  -q, --quiet               only the table
+  -h, --help                this text
+
+Results: result.json (all of it), result.csv (a line for each run), report.html, report.md.
+Exit status: 0; 1 failed; 2 the command line is wrong; 3 KVM can't be used; 4 a file is missing.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Sentences of our own in place of argparse's."""
+
+    def error(self, message):
+        message = message.removeprefix("argument ").replace("unrecognized arguments:",
+                                                            "there is no option or place for")
+        raise Problem(message, "vmm bench boot --help lists the options", EXIT_USAGE)
+
+
+def number(lowest, highest):
+    def parse(text):
+        if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError("'%.40s' is no number from %d to %d" %
+                                             (text, lowest, highest))
+        return int(text)
+    return parse
+
+
+def word_list(text):
+    return [word for word in text.split(",") if word]
+
+
+def numbers(text):
+    parse = number(1, 200)
+    return [parse(word) for word in word_list(text)] or parse(text)
+
+
+def make_parser(verb):
+    parser = Parser(prog="vmm bench", add_help=False, allow_abbrev=False)
+    parser.add_argument("--output", default="vmm-bench")
+    parser.add_argument("-q", "--quiet", action="store_true")
+    if verb == "report":
+        parser.add_argument("result")
+        return parser
+    parser.add_argument("--against", action="append", type=word_list)
+    parser.add_argument("--only", action="extend", type=word_list, default=[])
+    parser.add_argument("--runs", type=number(1, 1000))
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--skip", action="extend", type=word_list, default=[])
+    parser.add_argument("--memory", dest="memory_mib", type=number(64, 65536), default=256)
+    parser.add_argument("--machines", type=numbers, default=[1, 10, 50])
+    parser.add_argument("--cold", action="store_true")
+    parser.add_argument("--guests")
+    return parser
+
+
+def check_words(words, known, option):
+    for word in words:
+        if word not in known:
+            near = difflib.get_close_matches(word, known, 1)
+            raise Problem("%s: there is no '%.40s'" % (option, word) if option else
+                          "there is no '%.40s'" % word,
+                          "did you mean %s?" % near[0] if near else "known: " + ", ".join(known),
+                          EXIT_USAGE)
+
+
+def complete(options):
+    """Fills in what was not said."""
+    options.against = [word for words in options.against or [list(PEERS)] for word in words]
+    check_words(options.against, list(PEERS), "--against")
+    check_words(options.skip, list(boot.PARTS), "--skip")
+    options.against = list(dict.fromkeys(options.against))
+    if options.quick:
+        options.skip = list(boot.PARTS)
+    options.runs = options.runs or (3 if options.quick else 9)
+    options.vmm = find_vmm()
+    if not options.vmm:
+        raise Problem("there is no vmm near this program", "start it as: vmm bench boot")
+    options.guests = options.guests or os.path.join(os.path.dirname(options.vmm), "guest")
+    if options.cold and os.geteuid() != 0:
+        raise Problem("--cold: only root may empty the page cache", "", EXIT_USAGE)
+    return options
+
+
+def run_boot(options, say):
+    # In memory where there is such a place: disks are no part of this.
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    os.makedirs(options.output, exist_ok=True)
+    work = tempfile.mkdtemp(prefix="vmm-bench-", dir=place)
+    try:
+        result = boot.measure(options, work, say)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return result
+
+
+def read_result(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            result = json.load(file)
+    except (OSError, ValueError) as error:
+        raise Problem("can't read the result %.200s: %s" % (path, error), "", EXIT_FAILED) from error
+    if not isinstance(result, dict) or result.get("format") != boot.FORMAT:
+        raise Problem("%.200s is no result of this vmm bench" % path,
+                      "vmm bench boot writes result.json")
+    return result
+
+
+def run(words):
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE.format(peers=", ".join(PEERS)), end="", file=sys.stdout if words else sys.stderr)
+        return 0 if words else EXIT_USAGE
+    verb = words[0]
+    check_words([verb], ["boot", "report"], "")
+    if "-h" in words or "--help" in words:
+        print(USAGE.format(peers=", ".join(PEERS)), end="")
+        return 0
+    options = make_parser(verb).parse_args(words[1:])
+
+    def say(text):
+        if not options.quiet:
+            print("bench: " + text, file=sys.stderr, flush=True)
+
+    if verb == "report":
+        result = read_result(options.result)
+    else:
+        result = run_boot(complete(options), say)
+    output.write_all(result, options.output)
+    print(output.text_of(result), end="")
+    say("the report is %s" % os.path.join(options.output, "report.html"))
+    return 0
+
+
+def main(words):
+    try:
+        return run(words)
+    except Problem as problem:
+        print("vmm bench: %s." % str(problem).rstrip("."), file=sys.stderr)
+        if problem.hint:
+            print("vmm bench: %s%s" % (problem.hint, "" if problem.hint[-1] in ".?" else "."),
+                  file=sys.stderr)
+        return problem.status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141

@@ -1,0 +1,197 @@
+"""Idle machines: what they keep of the host's memory, how often they leave the guest, wake up and
+run, and how many there can be. The guest's init sleeps; no run is timed here.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+IDLE_S = 10
+SETTLE_S = 2
+START_LIMIT_S = 300
+# Of MemAvailable, what is left alone: nobody measures a host that is out of memory.
+RESERVE = 400 << 20
+# Rows that are measured: of vmm and of each peer the plain one.
+ROWS = ("vmm-elf", "vmm-micro", "vmm-static-micro", "qemu-microvm-elf", "qemu-q35-elf",
+        "kvmtool-bz", "firecracker-elf", "cloud-hypervisor-elf", "crun")
+KVM_DEBUG = "/sys/kernel/debug/kvm"
+MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ")
+
+
+def read_lines(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def available():
+    for line in read_lines("/proc/meminfo"):
+        if line.startswith("MemAvailable"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def guest_and_rest(pid, guest_bytes):
+    """PSS of the mappings that are the guest's memory, and of all others, in bytes."""
+    guest = rest = 0
+    is_guest = False
+    for line in read_lines("/proc/%d/smaps" % pid):
+        match = MAPPING.match(line)
+        if match:
+            # Memory below and above a hole is mapped apart: what is half as large or larger.
+            is_guest = int(match[2], 16) - int(match[1], 16) >= guest_bytes // 2
+        elif line.startswith("Pss:"):
+            kib = int(line.split()[1])
+            guest, rest = (guest + kib, rest) if is_guest else (guest, rest + kib)
+    return guest * 1024, rest * 1024
+
+
+def family(pid):
+    """The process and all below it."""
+    pids = [pid]
+    for parent in pids:
+        for task in tasks(parent):
+            for word in " ".join(read_lines("/proc/%d/task/%d/children" % (parent, task))).split():
+                pids.append(int(word))
+    return pids
+
+
+def tasks(pid):
+    try:
+        return [int(name) for name in os.listdir("/proc/%d/task" % pid)]
+    except OSError:
+        return []
+
+
+def threads(pids):
+    """(ns on a CPU of all threads, how often those have waited that run no guest)."""
+    ran = waits = 0
+    for pid in pids:
+        for task in tasks(pid):
+            at = "/proc/%d/task/%d/" % (pid, task)
+            ran += int((" ".join(read_lines(at + "schedstat")).split() or ["0"])[0])
+            name = "".join(read_lines(at + "comm"))
+            if name.startswith(("vcpu", "CPU ", "kvm-vcpu", "fc_vcpu")):
+                continue
+            waits += sum(int(line.split()[1]) for line in read_lines(at + "status")
+                         if line.startswith("voluntary_ctxt"))
+    return ran, waits
+
+
+def exits():
+    lines = read_lines(os.path.join(KVM_DEBUG, "exits"))
+    return int(lines[0]) if lines else None
+
+
+class Fleet:
+    """Machines of one case that sleep."""
+
+    def __init__(self, plan, case):
+        self.plan = plan
+        self.case = case
+        self.processes = []
+
+    def start(self):
+        """True when its init is up."""
+        number = len(self.processes)
+        console = os.path.join(self.plan.work, "idle-%d" % number)
+        argv = list(self.case.idle_argv)
+        if self.case.who in ("runc", "crun"):
+            argv[-1] += "-%d" % number
+        with open(console, "wb") as out:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL,
+                cwd=self.plan.work, env=self.plan.environment, start_new_session=True)
+        self.processes.append(process)
+        deadline = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < deadline and process.poll() is None:
+            if "up" in read_lines(console):
+                return True
+            time.sleep(0.02)
+        return False
+
+    def stop(self):
+        for process in self.processes:
+            for pid in reversed(family(process.pid)):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass
+        for process in self.processes:
+            process.wait()
+        # A container's manager that was killed removed nothing.
+        if self.case.after:
+            for number in range(len(self.processes)):
+                subprocess.run([*self.case.after[:-1], "bench-wait-%d" % number],
+                               capture_output=True, env=self.plan.environment, check=False)
+        self.processes = []
+
+    def pids(self):
+        return [pid for process in self.processes for pid in family(process.pid)]
+
+
+def measure_idle(fleet):
+    time.sleep(SETTLE_S)
+    pids, before_exits = fleet.pids(), exits()
+    ran, waits = threads(pids)
+    begin = time.monotonic()
+    time.sleep(IDLE_S)
+    seconds = time.monotonic() - begin
+    ran_after, waits_after = threads(pids)
+    after_exits = exits()
+    return {"case": fleet.case.name,
+            "exits_per_s": (after_exits - before_exits) / seconds if after_exits is not None
+            else None,
+            "wakeups_per_s": (waits_after - waits) / seconds,
+            "cpu_per_mille": (ran_after - ran) / seconds / 1e6}
+
+
+def measure_memory(fleet, guest_bytes, before):
+    time.sleep(SETTLE_S)
+    count = len(fleet.processes)
+    guest = rest = 0
+    for pid in fleet.pids():
+        one_guest, one_rest = guest_and_rest(pid, guest_bytes)
+        guest, rest = guest + one_guest, rest + one_rest
+    used = before - available()
+    return {"case": fleet.case.name, "machines": count, "pss_beyond": rest / count,
+            "guest_each": guest / count, "available_each": used / count,
+            "beyond_each": (used - guest) / count}
+
+
+def measure_case(plan, case, options, result, say):
+    fleet = Fleet(plan, case)
+    guest_bytes = plan.memory_mib << 20
+    subprocess.run(["sync"], check=False)
+    before = available()
+    try:
+        for number in range(1, max(options.machines) + 1):
+            used = before - available()
+            if number > 1 and available() < RESERVE + used // (number - 1):
+                say("%s: no memory for more than %d" % (case.name, number - 1))
+                return
+            if not fleet.start():
+                say("%s: number %d did not come up" % (case.name, number))
+                return
+            if number == 1 and "idle" not in options.skip:
+                result["idle"].append(measure_idle(fleet))
+            if "memory" in options.skip:
+                return
+            if number in options.machines:
+                result["memory"].append(measure_memory(fleet, guest_bytes, before))
+    finally:
+        fleet.stop()
+
+
+def measure(plan, cases, options, result, say):
+    if os.geteuid() == 0 and not os.path.isdir(KVM_DEBUG):
+        subprocess.run(["mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug"],
+                       capture_output=True, check=False)
+    for case in cases:
+        if case.name in ROWS and case.idle_argv:
+            say("idle: %s" % case.name)
+            measure_case(plan, case, options, result, say)

@@ -1,0 +1,129 @@
+"""The rounds: each case once a round, in an order that rotates; the first two do not count."""
+
+import json
+import os
+import subprocess
+
+from . import stats
+from .problem import Problem
+
+WARM_UPS = 2
+FIGURES = ("first_byte", "up", "end", "gone", "cpu", "bytes", "faults")
+LIMIT_S = 300
+
+
+def timer_steps(text, zero):
+    """vmm's own steps, from its standard error, in ns since clock zero; and their CPU time."""
+    for line in text.splitlines():
+        if not line.startswith('{"unit"'):
+            continue
+        report = json.loads(line)
+        shift = report["zero_monotonic"] - zero
+        steps = {key: step["at"] + shift for key, step in report["steps"].items()}
+        cpu = {key: step["cpu"] for key, step in report["steps"].items()}
+        return steps, cpu, report.get("kernel_source", "")
+    return {}, {}, ""
+
+
+def read_tail(path, count=300):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()[-count:].strip()
+
+
+def drop_caches():
+    os.sync()
+    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+        file.write("3")
+
+
+class Runner:
+    def __init__(self, plan, say):
+        self.plan = plan
+        self.say = say
+        self.console = os.path.join(plan.work, "console")
+        self.errors = os.path.join(plan.work, "errors")
+
+    def command(self, case, *options):
+        return [self.plan.spawn, "--limit", str(LIMIT_S), "--console", self.console,
+                "--errors", self.errors, *options,
+                *(["--contain", case.contain] if case.contain else []), "--", *case.argv]
+
+    def spawn(self, case, *options):
+        """One run: what bench_spawn saw, as times since clock zero."""
+        out = subprocess.run(self.command(case, *options), capture_output=True, text=True,
+                             cwd=self.plan.work, env=self.plan.environment, check=False)
+        if out.returncode:
+            raise Problem("%s: %s" % (case.name, out.stderr.strip()[-200:]))
+        seen = json.loads(out.stdout)
+        run = {key: seen[key] - seen["zero"] if seen[key] else None
+               for key in ("first_byte", "up", "end", "gone")}
+        run["cpu"] = (seen["user_us"] + seen["system_us"]) * 1000
+        run.update({key: seen[key] for key in ("bytes", "faults", "waits", "exit_status",
+                                               "timed_out", "zero")})
+        if case.has_timer:
+            with open(self.errors, encoding="utf-8", errors="replace") as file:
+                run["steps"], run["step_cpu"], run["kernel_source"] = timer_steps(
+                    file.read(), seen["zero"])
+        if case.after and not run["up"]:
+            subprocess.run(case.after, capture_output=True, check=False)
+        return run
+
+    def why_not(self, run):
+        tail = read_tail(self.errors) or read_tail(self.console) or "it said nothing"
+        return "exit status %d%s: %s" % (run["exit_status"],
+                                         ", ended by force" if run["timed_out"] else "", tail)
+
+    def weed(self, cases):
+        """A first run of each: what does not get its init up takes no part, and why is said."""
+        good, failed = [], {}
+        for case in cases:
+            self.say("trying %s" % case.name)
+            try:
+                run = self.spawn(case)
+                why = "" if run["up"] else self.why_not(run)
+            except Problem as problem:
+                why = str(problem)
+            if why:
+                failed[case.name] = why
+                self.say("%s takes no part: %s" % (case.name, why.replace("\n", " ")[-200:]))
+            else:
+                good.append(case)
+        return good, failed
+
+    def rounds(self, cases, runs, is_cold):
+        """name: its runs that count, those without an init mark apart."""
+        kept = {case.name: [] for case in cases}
+        lost = {case.name: 0 for case in cases}
+        for number in range(runs + WARM_UPS):
+            is_warm_up = number < WARM_UPS
+            self.say("round %d of %d%s" % (number + 1, runs + WARM_UPS,
+                                           " (warm-up)" if is_warm_up else ""))
+            turn = number % len(cases)
+            for case in cases[turn:] + cases[:turn]:
+                if case.is_minor and number % 3 != WARM_UPS % 3:
+                    continue
+                if is_cold:
+                    drop_caches()
+                run = self.spawn(case)
+                if is_warm_up:
+                    continue
+                if run["up"]:
+                    kept[case.name].append(run)
+                else:
+                    lost[case.name] += 1
+        return kept, lost
+
+
+def result_of(case, runs, lost):
+    """A case's part of the result."""
+    return {
+        "name": case.name, "table": case.table, "who": case.who, "label": case.label,
+        "kernel": case.kernel, "argv": case.argv, "note": case.note, "lost": lost,
+        "summary": stats.summaries(runs, FIGURES),
+        "steps": stats.summaries([run.get("steps", {}) for run in runs],
+                                 sorted({key for run in runs for key in run.get("steps", {})})),
+        "step_cpu": stats.summaries([run.get("step_cpu", {}) for run in runs],
+                                    sorted({key for run in runs for key in run.get("step_cpu", {})})),
+        "kernel_source": runs[-1].get("kernel_source", "") if runs else "",
+        "runs": runs,
+    }
