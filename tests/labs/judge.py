@@ -16,7 +16,7 @@ def words(result):
             lines += [f"{failure['what']}: expected {failure['expected']}",
                       f"{failure['what']}: got {failure['got']}"]
         if not test["passed"]:
-            lines.append(test["errors"])
+            lines += [*test["last_words"], test["errors"]]
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ machine   one test in a machine of its own: steps, limits, what is left
 disks     the disks of a test, and what is looked for on them
 checks    compares output, exit status, disks; says what differs
 picture   PNG and PPM, and what is compared of a screen
+symbols   where in the sources an address is
 report    the table, TAP, JUnit XML, JSON
 words     errors as one sentence; text of guests made fit to be shown
 """

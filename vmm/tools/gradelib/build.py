@@ -47,7 +47,7 @@ def build(lab, student, folder, setting):
     if not count:
         built.lines, built.remarks = built.remarks, []
         return built
-    limits = Limits(cpu_s=lab.build_seconds, wall_s=4 * lab.build_seconds, output_bytes=LOG_BYTES,
+    limits = Limits(cpu_s=lab.build_seconds, wall_s=6 * lab.build_seconds + 20, output_bytes=LOG_BYTES,
                     memory_bytes=1 << 30, processes=None if os.geteuid() == 0 else 4096,
                     folder=str(folder))
     argv = ["make", "--no-print-directory", "-r", "-s", "-f", str(lab.folder / lab.makefile),

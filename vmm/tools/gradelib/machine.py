@@ -12,6 +12,7 @@ from gradelib.checks import (check_end, check_output, describe_end, last_words, 
 from gradelib.disks import compare_disk, write_disk
 from gradelib.picture import compare_screen, read_picture
 from gradelib.process import Child, Limits, boxed, clean_environment, run
+from gradelib.symbols import places
 from gradelib.words import quoted
 
 NAME = "lab"
@@ -183,7 +184,7 @@ def run_machine(test, built, folder, setting):
             return Outcome([("build", f"a program {test.machine.vmm}", "the build made none")])
     for nth, disk in enumerate(test.disks):
         write_disk(disk, Path(folder) / f"disk{nth}.img")
-    limits = Limits(cpu_s=test.seconds, wall_s=4 * test.seconds + 5,
+    limits = Limits(cpu_s=test.seconds, wall_s=6 * test.seconds + 10,
                     idle_s=None if box else IDLE_S, output_bytes=test.output.max_bytes,
                     file_bytes=2 << 30)
     env = {**clean_environment(folder), "XDG_RUNTIME_DIR": str(folder)}
@@ -203,7 +204,9 @@ def run_machine(test, built, folder, setting):
         status = child.close()
     if box and status in KILLED_BY_LIMIT and not child.why:
         child.why = "cpu"
-    return judge(test, child, steps, status, stopped, folder)
+    outcome = judge(test, child, steps, status, stopped, folder)
+    outcome.words += places(outcome.words, kernel, folder, setting)
+    return outcome
 
 
 def judge(test, child, steps, status, stopped, folder):
@@ -233,7 +236,7 @@ def run_program(test, built, folder, setting):
     program = product(built.folder, test.program[0])
     if program is None:
         return Outcome([("build", f"a program {test.program[0]}", "the build made none")])
-    limits = Limits(cpu_s=test.seconds, wall_s=4 * test.seconds + 5,
+    limits = Limits(cpu_s=test.seconds, wall_s=6 * test.seconds + 10,
                     output_bytes=test.output.max_bytes, folder=str(folder),
                     processes=None if os.geteuid() == 0 else 4096)
     argv = boxed(setting.sandbox, [str(program), *test.program[1:]], folder, setting.hidden,

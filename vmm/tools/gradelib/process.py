@@ -208,10 +208,9 @@ def boxed(sandbox, argv, folder, secret, devices=()):
     is in the folder `secret`."""
     if not sandbox:
         return argv
-    words = [*sandbox, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
-    # A home has keys and other students' work in it.
-    for place in {secret and str(Path(secret).resolve())} - {None, ""}:
-        words += ["--tmpfs", place]
+    words = [*sandbox, "--dev", "/dev", "--proc", "/proc"]
+    if secret:
+        words += ["--tmpfs", str(Path(secret).resolve())]
     for device in devices:
         words += ["--dev-bind", device, device]
     return [*words, "--bind", str(folder), str(folder), "--chdir", str(folder), *argv]
