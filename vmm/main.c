@@ -11,7 +11,6 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "firmware/inspect.h"
 #include "vmm/base/err.h"
 #include "vmm/base/log.h"
 #include "vmm/config.h"
@@ -39,7 +38,7 @@ static void print_err(const struct err *err)
 		print_sentence(err->hint);
 }
 
-/* What was printed must have arrived: `vmm inspect FILE > /dev/full` is a failure. */
+/* What was printed must have arrived: `vmm --help > /dev/full` is a failure. */
 static int finish_output(int status, struct err *err)
 {
 	if ((fflush(stdout) || ferror(stdout)) && status == EXIT_CODE_OK) {
@@ -71,21 +70,6 @@ static int run_doctor(int argc, char *const *argv, struct err *err)
 	if (status == EXIT_CODE_KVM)
 		err_clear(err);
 	return status;
-}
-
-static int run_inspect(int argc, char *const *argv, struct err *err)
-{
-	if (argc > 0 && !strcmp(argv[0], "--")) {
-		argc--;
-		argv++;
-	}
-	if (argc == 0) {
-		err_set(err, EXIT_CODE_USAGE, EINVAL, "inspect needs a FILE");
-		return EXIT_CODE_USAGE;
-	}
-	if (argc > 1)
-		return refuse_word("inspect", argv[1], err);
-	return inspect_file(argv[0], stdout, err) < 0 ? (int)err->kind : EXIT_CODE_OK;
 }
 
 /* The two forms that make files of the installation are in no list. */

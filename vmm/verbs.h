@@ -12,10 +12,6 @@
 		"Runs small guests on /dev/kvm and prints a table of what works and one sentence " \
 		"of verdict. With -q only the exit status tells. Exit status 0: stock kernels "    \
 		"run here. 3: they do not, and the verdict says why and what helps.")              \
-	VERB(inspect, "FILE", "file", "say what a kernel, initrd or disk image is",                \
-		"Looks into the file, whatever its name is, and prints what it is and what vmm "   \
-		"would do with it: format, version, entry points and compression of a kernel, "    \
-		"partitions and file systems of a disk.")                                          \
 	VERB(list, "[-q] [--json]", "", "show the running machines",                               \
 		"Prints a table of your running machines: name, process, state, processors, "      \
 		"memory, how long they have been running, and what they run. A machine whose "     \
@@ -100,6 +96,14 @@
 		"those whose names hold the words, -q leaves the reasons out. Exit status 0: all " \
 		"tests passed. 1: some did not. 2: usage. 3: KVM unusable. 4: a faulty LAB.toml. " \
 		"The format: guest-images/labs/LAB-FORMAT.md.")                                    \
+	TOOL(inspect, "FILE [--json] [--config]", "file",                                          \
+		"say what a kernel, initrd or disk image is",                                      \
+		"Looks into the file, whatever its name is, and prints what it is and what vmm "   \
+		"would do with it: version, packing, entry and every header field of a kernel, "   \
+		"notes and segments of an ELF file, the files of an initrd, partitions and file "  \
+		"systems of a disk, the source of a device tree. With --json an object for "       \
+		"programs. With --config only the configuration that was built into a Linux "      \
+		"kernel (CONFIG_IKCONFIG); exit status 4: there is none.")                         \
 	TOOL(trace, "FILE [OPTION...]", "file", "show the exits of a guest that ran with --trace", \
 		"Prints what the exits in FILE were for: by reason and device, by processor, "     \
 		"over time, with the guest's marks and the slowest ones (--slowest N, 10). "       \

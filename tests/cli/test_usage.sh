@@ -66,6 +66,8 @@ refuses 2 "only for bash and zsh" help --completion fish
 refuses 2 "can't open" help --man /nonexistent/vmm.1
 refuses 2 "no use for the word 'x'" version x
 refuses 4 'nonexistent' inspect /nonexistent/file
+refuses 2 "no option" inspect --jsn bzImage
+refuses 4 'is empty' inspect bzImage
 
 prints 'Usage: vmm [OPTIONS]' --help
 prints 'Usage: vmm [OPTIONS]' -h

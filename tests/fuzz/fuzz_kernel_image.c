@@ -112,11 +112,12 @@ static void load(struct boot *boot, struct gmem *mem)
 
 static void inspect(void)
 {
+	const struct inspect_options options = {.json = false};
 	struct err err = ERR_INIT;
 	FILE *out = fmemopen(output, OUTPUT_BYTES, "w");
 
 	ASSERT(out);
-	if (inspect_file(path, out, &err) < 0)
+	if (inspect_file(path, &options, out, &err) < 0)
 		check_refusal(&err);
 	fclose(out);
 	if (!err_is_set(&err))

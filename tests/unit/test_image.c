@@ -333,6 +333,8 @@ static void image_refusal_gives_advice(void **state)
 
 /* ---- vmm inspect ---- */
 
+static bool json;
+
 static void inspect(const struct fake_file *file, char *output)
 {
 	struct err err = ERR_INIT;
@@ -342,7 +344,7 @@ static void inspect(const struct fake_file *file, char *output)
 	assert_non_null(out);
 	snprintf(path, sizeof(path), "%s/file", folder);
 	fake_file_save(file, path);
-	assert_int_equal(inspect_file(path, out, &err), 0);
+	assert_int_equal(inspect_file(path, &(struct inspect_options){.json = json}, out, &err), 0);
 	fclose(out);
 	for (const char *p = output; *p; p++)
 		assert_true(*p == '\n' || (*p >= ' ' && *p <= '~'));
