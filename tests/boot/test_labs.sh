@@ -23,10 +23,18 @@ wanted() {
 	return 1
 }
 
+# judge KIND REPORT
+judge() {
+	local lines
+	lines=$("$own/judge.py" "$1" "$2" 2>&1) || not_ok "vmm grade of: $1"
+	printf '%s\n' "$lines"
+	bad_count=$((bad_count + $(grep -c '^not ok' <<<"$lines")))
+}
+
 # grade KIND OPTIONS FOLDER...: judges what vmm grade says of them. More machines at a time than
 # processors, for some of them only wait.
 grade() {
-	local kind=$1 options=$2 folder folders=() status=0 lines
+	local kind=$1 options=$2 folder folders=() status=0
 	shift 2
 	for folder; do
 		[ ! -d "$folder" ] || ! wanted "$folder" || folders+=("$folder")
@@ -35,12 +43,12 @@ grade() {
 	# shellcheck disable=SC2086 # several words
 	timeout 300 "$vmm" grade -q -j 4 --lab "$labs" $options --json "$work/$kind.json" \
 		"${folders[@]}" >"$work/table" 2>&1 || status=$?
-	if ! lines=$("$own/judge.py" "$kind" "$work/$kind.json" 2>&1); then
+	if [ "$status" -gt 1 ]; then
 		not_ok "vmm grade of: $kind (status $status)"
 		tail -n 5 "$work/table" | sed 's/^/#   /'
+	else
+		judge "$kind" "$work/$kind.json"
 	fi
-	printf '%s\n' "$lines"
-	bad_count=$((bad_count + $(grep -c '^not ok' <<<"$lines")))
 }
 
 grade full '' "$labs"/solutions/[0-9]*
@@ -68,6 +76,13 @@ else
 fi
 
 # ---- The grader itself ----
+
+# Everything that a LAB.toml can ask for: seven tests that must fail, six that must not.
+"$vmm" grade -q -j 4 --json "$work/features.json" "$own/features/00-features" >"$work/table"
+judge wrong "$work/features.json"
+if bwrap --unshare-all --ro-bind / / true 2>/dev/null; then
+	judge minimum "$work/features.json"
+fi
 
 # The same in every run, but for times and the names of temporary folders. (What a machine has
 # printed when a limit ends it is another thing.)

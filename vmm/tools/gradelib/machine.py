@@ -62,6 +62,12 @@ class Steps:
             self.pending = self.helper = None
         return False
 
+    def finish(self):
+        """The steps that a machine which has ended may have been through."""
+        if self.helper and not self.child.why:
+            self.helper.wait(10)
+        self.advance()
+
     def find(self, step, pattern):
         """Goes on behind a match on the console."""
         text = text_of(bytes(self.child.out))
@@ -97,11 +103,19 @@ class Steps:
     def type_words(self, step, *words):
         """A verb that the guest has to take."""
         status = self.ask(*words)
-        if status:
+        if status and not self.has_ended():
             why = self.helper.stderr.read().decode("utf-8", "replace").strip().splitlines()
             self.failures.append((step.kind, f"the guest takes {quoted(step.text)}",
                                   why[0] if why else f"status {status}"))
         return status is not None
+
+    def has_ended(self):
+        """Whether the machine has ended or is about to: then a key may have been its last."""
+        try:
+            self.child.process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def do_key(self, step):
         """Presses keys."""
@@ -196,7 +210,7 @@ def run_machine(test, built, folder, setting):
     try:
         while child.pump() and not stopped:
             stopped = steps.advance()
-        steps.advance()
+        steps.finish()
         if child.why or stopped:
             child.stop()
     finally:
