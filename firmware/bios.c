@@ -28,19 +28,10 @@ _Static_assert(offsetof(struct bios_data, map) == BIOS_DATA_MAP, "as bios_rom.S 
 _Static_assert(sizeof(struct boot_e820_entry) == BIOS_MAP_ENTRY_BYTES, "as bios_rom.S has it");
 _Static_assert(FW_BIOS_DATA + sizeof(struct bios_data) <= FW_ACPI_BASE, "it has its place");
 
-/* What follows 1 MiB without a gap, in bytes. */
-static uint64_t bytes_above_1m(const struct e820_map *map)
-{
-	for (unsigned i = 0; i < map->count; i++)
-		if (map->entries[i].type == E820_RAM && map->entries[i].addr == MIB)
-			return map->entries[i].size;
-	return 0;
-}
-
 /* These calls are older than memory maps, and their numbers have 16 bits. */
 static void fill_sizes(struct bios_data *data, const struct e820_map *map)
 {
-	uint64_t above = bytes_above_1m(map);
+	uint64_t above = e820_bytes_above_1m(map);
 	uint64_t to_16m = MIN(above, 15 * MIB);
 	uint64_t blocks = (above - to_16m) / (64 * KIB);
 

@@ -97,6 +97,23 @@ static int open_packed(struct boot *boot, const struct boot_config *config, stru
 	return -ENOTSUP;
 }
 
+/* What Linux and PVH have no entry for may be a Multiboot kernel. */
+static int open_elf(struct boot *boot, struct err *err)
+{
+	struct err trouble = ERR_INIT;
+	int ret = elf_parse(&boot->kernel, true, boot->kernel_path, &boot->elf, &trouble);
+
+	if (ret == 0 && (boot->elf.has_pvh || boot->elf.has_linux_entry))
+		return 0;
+	if (multiboot_is_in(&boot->kernel)) {
+		boot->kind = IMAGE_MULTIBOOT;
+		return boot_own_open_multiboot(boot, err);
+	}
+	if (ret < 0 && err)
+		*err = trouble;
+	return ret;
+}
+
 static int recognise_kernel(struct boot *boot, const struct boot_config *config, struct err *err)
 {
 	struct image_info info;
@@ -117,9 +134,12 @@ static int recognise_kernel(struct boot *boot, const struct boot_config *config,
 	case IMAGE_BZIMAGE:
 		return open_bzimage(boot, config, err);
 	case IMAGE_ELF:
-		return elf_parse(&boot->kernel, true, boot->kernel_path, &boot->elf, err);
+		return open_elf(boot, err);
 	case IMAGE_PACKED_ELF:
 		return open_packed(boot, config, err);
+	case IMAGE_MULTIBOOT:
+	case IMAGE_PACKED_MULTIBOOT:
+		return boot_own_open_multiboot(boot, err);
 	case IMAGE_BOOT_SECTOR:
 		return 0;
 	default:
@@ -151,6 +171,19 @@ static int open_initrd(struct boot *boot, const char *path, struct err *err)
 	return 0;
 }
 
+static int open_initrds(struct boot *boot, const struct boot_config *config, struct err *err)
+{
+	if (!config->initrd_count)
+		return 0;
+	if (boot_own_is_multiboot(boot->kind))
+		return boot_own_open_modules(boot, config, err);
+	if (config->initrd_count > 1)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--initrd is given %u times, and only Multiboot kernels take more than one",
+			config->initrd_count);
+	return open_initrd(boot, config->initrd_paths[0], err);
+}
+
 int boot_open(struct boot **result, const struct boot_config *config, struct err *err)
 {
 	struct boot *boot = calloc(1, sizeof(*boot));
@@ -163,8 +196,8 @@ int boot_open(struct boot **result, const struct boot_config *config, struct err
 	ret = config->kernel_path ? open_kernel(boot, config, err) : 0;
 	if (ret == 0)
 		ret = recognise_kernel(boot, config, err);
-	if (ret == 0 && config->initrd_path)
-		ret = open_initrd(boot, config->initrd_path, err);
+	if (ret == 0)
+		ret = open_initrds(boot, config, err);
 	if (ret < 0) {
 		boot_close(boot);
 		return ret;
@@ -181,6 +214,7 @@ void boot_close(struct boot *boot)
 		close(boot->kernel_fd);
 	if (boot->initrd_fd >= 0)
 		close(boot->initrd_fd);
+	boot_own_close(boot);
 	kernel_cache_close(boot->cache);
 	free(boot->kernel_path);
 	free(boot->initrd_path);
@@ -319,7 +353,7 @@ static int check_cmdline(const struct boot *boot, const char *cmdline, struct er
 
 /* ---- Loading ---- */
 
-static int file_changed(const char *what, const char *path, struct err *err)
+int boot_file_changed(const char *what, const char *path, struct err *err)
 {
 	return err_set(err, EXIT_CODE_IMAGE, EIO,
 		"the %s %s can't be read as it was when vmm started: it was changed or its disk "
@@ -339,7 +373,7 @@ int boot_read_kernel(const struct boot *boot, struct gmem *mem, gpa_t gpa, uint6
 	uint64_t bytes, struct err *err)
 {
 	if (read_into(mem, gpa, &boot->kernel, offset, bytes) < 0)
-		return file_changed("kernel", boot->kernel_path, err);
+		return boot_file_changed("kernel", boot->kernel_path, err);
 	return 0;
 }
 
@@ -349,7 +383,7 @@ int boot_load_initrd(
 	if (!plan->params.initrd_bytes)
 		return 0;
 	if (read_into(mem, plan->params.initrd, &boot->initrd, 0, boot->initrd.size) < 0)
-		return file_changed("initrd", boot->initrd_path, err);
+		return boot_file_changed("initrd", boot->initrd_path, err);
 	return 0;
 }
 
@@ -477,7 +511,7 @@ static int load_elf(struct boot *boot, struct gmem *mem, struct plan *plan, stru
 
 	boot->kernel_way = "copied";
 	if (ret == 0 && elf_load(&boot->elf, &boot->kernel, mem) < 0)
-		ret = file_changed("kernel", boot->kernel_path, err);
+		ret = boot_file_changed("kernel", boot->kernel_path, err);
 	return ret;
 }
 

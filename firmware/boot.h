@@ -33,11 +33,16 @@ struct boot_flat {
 	uint64_t address;
 };
 
+enum {
+	BOOT_MODULES_MAX = 16
+};
+
 struct boot_config {
-	const char *kernel_path; /* may be NULL with boot_sector */
-	const char *initrd_path; /* or NULL */
-	struct boot_flat flat;	 /* the kernel is that, whatever it looks like */
-	bool boot_sector;	 /* start the first drive of the BIOS, whatever is on it */
+	const char *kernel_path;	 /* may be NULL with boot_sector */
+	const char *const *initrd_paths; /* one at most, but for Multiboot kernels */
+	unsigned initrd_count;
+	struct boot_flat flat; /* the kernel is that, whatever it looks like */
+	bool boot_sector;      /* start the first drive of the BIOS, whatever is on it */
 	/*
 	 * Unpack a compressed kernel here and enter it directly. false: let the
 	 * kernel's own decompressor do it, which also moves the kernel to a random

@@ -76,3 +76,11 @@ int e820_build(struct e820_map *map, const struct gmem *mem, const struct boot_r
 		ret = reserve(map, reserved[i].base, reserved[i].base + reserved[i].size);
 	return ret;
 }
+
+uint64_t e820_bytes_above_1m(const struct e820_map *map)
+{
+	for (unsigned i = 0; i < map->count; i++)
+		if (map->entries[i].type == E820_RAM && map->entries[i].addr == MIB)
+			return map->entries[i].size;
+	return 0;
+}

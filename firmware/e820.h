@@ -28,3 +28,6 @@ struct e820_map {
  */
 int e820_build(struct e820_map *map, const struct gmem *mem, const struct boot_range *reserved,
 	size_t reserved_count);
+
+/* The RAM that follows 1 MiB without a gap: what interfaces older than memory maps tell. */
+uint64_t e820_bytes_above_1m(const struct e820_map *map);

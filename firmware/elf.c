@@ -59,11 +59,49 @@ const char *elf_machine_name(unsigned machine)
 	return NULL;
 }
 
+/* The fields of a header of 32 bits that are used here. */
+static bool read_header32(const struct source *source, Elf64_Ehdr *ehdr)
+{
+	Elf32_Ehdr narrow;
+
+	if (!source_read(source, 0, &narrow, sizeof(narrow)))
+		return false;
+	*ehdr = (Elf64_Ehdr){.e_type = narrow.e_type,
+		.e_machine = narrow.e_machine,
+		.e_entry = narrow.e_entry,
+		.e_phoff = narrow.e_phoff,
+		.e_phentsize = narrow.e_phentsize,
+		.e_phnum = narrow.e_phnum};
+	memcpy(ehdr->e_ident, narrow.e_ident, sizeof(ehdr->e_ident));
+	return true;
+}
+
+static bool read_program_header32(
+	const struct source *source, const Elf64_Ehdr *ehdr, unsigned nth, Elf64_Phdr *phdr)
+{
+	Elf32_Phdr narrow;
+
+	if (ehdr->e_phentsize != sizeof(narrow) ||
+		!source_read(source, ehdr->e_phoff + (uint64_t)nth * sizeof(narrow), &narrow,
+			sizeof(narrow)))
+		return false;
+	*phdr = (Elf64_Phdr){.p_type = narrow.p_type,
+		.p_offset = narrow.p_offset,
+		.p_vaddr = narrow.p_vaddr,
+		.p_paddr = narrow.p_paddr,
+		.p_filesz = narrow.p_filesz,
+		.p_memsz = narrow.p_memsz,
+		.p_align = narrow.p_align};
+	return true;
+}
+
 static bool read_program_header(
 	const struct source *source, const Elf64_Ehdr *ehdr, unsigned nth, Elf64_Phdr *phdr)
 {
 	uint64_t offset;
 
+	if (ehdr->e_ident[EI_CLASS] == ELFCLASS32)
+		return read_program_header32(source, ehdr, nth, phdr);
 	return ehdr->e_phentsize == sizeof(*phdr) &&
 		!util_add_overflows(ehdr->e_phoff, (uint64_t)nth * sizeof(*phdr), &offset) &&
 		source_read(source, offset, phdr, sizeof(*phdr));
@@ -219,6 +257,7 @@ static int add_segment(struct elf_image *image, const Elf64_Phdr *phdr, const st
 	struct elf_segment segment = {.offset = phdr->p_offset,
 		.file_size = phdr->p_filesz,
 		.paddr = phdr->p_paddr,
+		.vaddr = phdr->p_vaddr,
 		.mem_size = phdr->p_memsz};
 	int ret = check_segment(&segment, source, whole, name, err);
 
@@ -264,7 +303,7 @@ static int read_segments(const struct source *source, bool whole, const Elf64_Eh
 	return check_overlaps(image, name, err);
 }
 
-static bool is_inside_segment(const struct elf_image *image, uint64_t paddr)
+bool elf_is_inside_segment(const struct elf_image *image, uint64_t paddr)
 {
 	for (unsigned i = 0; i < image->segment_count; i++)
 		if (paddr >= image->segments[i].paddr &&
@@ -291,15 +330,55 @@ int elf_parse(const struct source *source, bool whole, const char *name, struct 
 	if (ret < 0)
 		return ret;
 	image->entry = ehdr.e_entry;
-	if (image->has_pvh && !is_inside_segment(image, image->pvh_entry))
+	if (image->has_pvh && !elf_is_inside_segment(image, image->pvh_entry))
 		return err_set(err, EXIT_CODE_IMAGE, ENOEXEC,
 			"%s: the PVH entry 0x%x lies outside all segments", name, image->pvh_entry);
-	if (!image->has_pvh && !is_inside_segment(image, image->entry))
+	if (!image->has_pvh && !elf_is_inside_segment(image, image->entry))
 		return err_set(err, EXIT_CODE_IMAGE, ENOEXEC,
 			"%s: the entry point 0x%llx is not a physical address inside a segment",
 			name, (unsigned long long)image->entry);
-	image->has_linux_entry &= is_inside_segment(image, image->entry);
+	image->has_linux_entry &= elf_is_inside_segment(image, image->entry);
 	return 0;
+}
+
+static bool is_kernel_header(const Elf64_Ehdr *ehdr)
+{
+	bool is_wide = ehdr->e_ident[EI_CLASS] == ELFCLASS64;
+
+	return !memcmp(ehdr->e_ident, ELFMAG, SELFMAG) && ehdr->e_ident[EI_DATA] == ELFDATA2LSB &&
+		(is_wide || ehdr->e_ident[EI_CLASS] == ELFCLASS32) &&
+		(ehdr->e_machine == EM_X86_64 || (!is_wide && ehdr->e_machine == EM_386)) &&
+		ehdr->e_type == ET_EXEC;
+}
+
+/* Many kernels are linked to where they will be, with paging on, and entered where they are. */
+static uint64_t physical_entry(const struct elf_image *image, uint64_t entry)
+{
+	for (unsigned i = 0; i < image->segment_count; i++) {
+		const struct elf_segment *segment = &image->segments[i];
+
+		if (entry >= segment->vaddr && entry - segment->vaddr < segment->mem_size)
+			return entry - segment->vaddr + segment->paddr;
+	}
+	return entry;
+}
+
+int elf_parse_any(
+	const struct source *source, const char *name, struct elf_image *image, struct err *err)
+{
+	Elf64_Ehdr ehdr;
+	bool is_read = read_header32(source, &ehdr);
+	int ret;
+
+	*image = (struct elf_image){.lowest = UINT64_MAX};
+	if (is_read && ehdr.e_ident[EI_CLASS] == ELFCLASS64)
+		is_read = source_read(source, 0, &ehdr, sizeof(ehdr));
+	if (!is_read || !is_kernel_header(&ehdr))
+		return err_set(err, EXIT_CODE_IMAGE, ENOEXEC,
+			"%s is no ELF executable for x86, and its header says no address", name);
+	ret = read_segments(source, true, &ehdr, name, image, err);
+	image->entry = physical_entry(image, ehdr.e_entry);
+	return ret;
 }
 
 static bool is_zero(const uint8_t *data, uint64_t len)

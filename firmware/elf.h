@@ -1,9 +1,9 @@
 /*
- * ELF kernels for x86-64: reads the headers, finds the PVH note, and puts the
+ * ELF kernels for x86: reads the headers, finds the PVH note, and puts the
  * segments at their physical addresses as the file's bytes come by, so that a
  * packed kernel is never held unpacked in the host's memory.
  *
- * Sources: the System V ABI (ELF-64 object file format); Xen's elfnote.h for the
+ * Sources: the System V ABI (ELF-64 and ELF-32 object file formats); Xen's elfnote.h for the
  * note of the x86/HVM direct boot ABI.
  */
 #pragma once
@@ -22,7 +22,7 @@ enum {
 struct elf_segment {
 	uint64_t offset; /* in the file */
 	uint64_t file_size;
-	uint64_t paddr;
+	uint64_t paddr, vaddr;
 	uint64_t mem_size; /* >= file_size, > 0 */
 };
 
@@ -60,6 +60,15 @@ const char *elf_machine_name(unsigned machine);
  */
 int elf_parse(const struct source *source, bool whole, const char *name, struct elf_image *image,
 	struct err *err);
+
+/*
+ * The same for kernels that are entered in protected mode: files of 32 bits, too. An entry that is
+ * a virtual address becomes the physical one.
+ */
+int elf_parse_any(
+	const struct source *source, const char *name, struct elf_image *image, struct err *err);
+
+bool elf_is_inside_segment(const struct elf_image *image, uint64_t paddr);
 
 /*
  * Puts the segments of a file that is not packed into guest memory, which is zero

@@ -21,17 +21,13 @@
 #include "firmware/bzimage.h"
 #include "firmware/disk_probe.h"
 #include "firmware/elf.h"
+#include "firmware/multiboot.h"
 
 enum {
 	HEAD_BYTES = 64 * 1024,
-	MULTIBOOT1_SEARCH = 8192,
-	MULTIBOOT2_SEARCH = 32768,
 	SECTOR_BYTES = 512,
 	BOOT_MARK = 0xaa55,
 };
-
-#define MULTIBOOT1_MAGIC 0x1badb002u
-#define MULTIBOOT2_MAGIC 0xe85250d6u
 
 static void say(struct image_info *info, enum image_kind kind, const char *text)
 {
@@ -84,26 +80,14 @@ static bool probe_magic(const uint8_t *head, size_t len, struct image_info *info
 		const struct magic *m = &magics[i];
 
 		if (len >= m->offset + m->len && !memcmp(head + m->offset, m->bytes, m->len)) {
-			say(info, m->kind, m->text);
+			/* Among old formats of kernels there are newer ones in disguise. */
+			if (m->kind == IMAGE_OTHER_KERNEL && multiboot_is(head, len))
+				say(info, IMAGE_MULTIBOOT, "a flat Multiboot kernel");
+			else
+				say(info, m->kind, m->text);
 			return true;
 		}
 	}
-	return false;
-}
-
-static bool has_multiboot(const uint8_t *head, size_t len)
-{
-	for (size_t i = 0; i + 12 <= MIN(len, (size_t)MULTIBOOT1_SEARCH); i += 4)
-		if (load_le32(head + i) == MULTIBOOT1_MAGIC &&
-			load_le32(head + i) + load_le32(head + i + 4) + load_le32(head + i + 8) ==
-				0)
-			return true;
-	for (size_t i = 0; i + 16 <= MIN(len, (size_t)MULTIBOOT2_SEARCH); i += 8)
-		if (load_le32(head + i) == MULTIBOOT2_MAGIC &&
-			load_le32(head + i) + load_le32(head + i + 4) + load_le32(head + i + 8) +
-					load_le32(head + i + 12) ==
-				0)
-			return true;
 	return false;
 }
 
@@ -151,9 +135,10 @@ static bool probe_elf(
 		describe_other_machine(head, info);
 		break;
 	case ELF_32BIT:
-		say(info, IMAGE_OTHER_KERNEL,
-			has_multiboot(head, len) ? "a 32-bit Multiboot kernel"
-						 : "a 32-bit ELF file");
+		if (multiboot_is(head, len))
+			say(info, IMAGE_MULTIBOOT, "a 32-bit Multiboot kernel");
+		else
+			say(info, IMAGE_OTHER_KERNEL, "a 32-bit ELF file");
 		break;
 	case ELF_NOT_EXECUTABLE:
 		say(info, IMAGE_OTHER, elf_type_text(load_le16(head + 16)));
@@ -245,8 +230,8 @@ static void probe_rest(const uint8_t *head, size_t len, struct image_info *info)
 {
 	if (has_boot_mark(head, len))
 		say(info, IMAGE_BOOT_SECTOR, "a boot sector, and what it may load");
-	else if (has_multiboot(head, len))
-		say(info, IMAGE_OTHER_KERNEL, "a flat Multiboot kernel");
+	else if (multiboot_is(head, len))
+		say(info, IMAGE_MULTIBOOT, "a flat Multiboot kernel");
 	else if (!head[0] && !memcmp(head, head + 1, len - 1))
 		say(info, IMAGE_OTHER, "a file that begins with nothing but zeros");
 	else if (is_text(head, len))
@@ -289,6 +274,8 @@ static void probe_packed(const struct source *source, struct image_info *info)
 		probe_plain(&inner_source, inner, len, &in);
 	if (in.kind == IMAGE_ELF)
 		info->kind = IMAGE_PACKED_ELF;
+	else if (in.kind == IMAGE_MULTIBOOT)
+		info->kind = IMAGE_PACKED_MULTIBOOT;
 	else if (in.kind == IMAGE_ARCHIVE)
 		info->kind = IMAGE_ARCHIVE;
 	else
@@ -395,9 +382,8 @@ int image_refuse_kernel(const struct image_info *info, const char *path, struct 
 	err_set(err, EXIT_CODE_IMAGE, ENOEXEC, "the kernel %s is %s, which can't be started here",
 		path, info->text);
 	err_hint(err,
-		"%sa kernel is a Linux bzImage (vmlinuz), or an x86-64 ELF file (vmlinux), which "
-		"may be "
-		"packed by gzip, LZ4 or zstd",
+		"%sa kernel is a Linux bzImage (vmlinuz), an x86-64 ELF file (vmlinux) or a "
+		"Multiboot kernel, which may be packed by gzip, LZ4 or zstd, or a boot sector",
 		advice(info->kind));
 	return -ENOEXEC;
 }

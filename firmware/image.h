@@ -13,11 +13,13 @@
 #include "vmm/base/err.h"
 
 enum image_kind {
-	IMAGE_BZIMAGE,	   /* a Linux kernel for x86 in its own container */
-	IMAGE_ELF,	   /* an ELF executable for x86-64 that can be a kernel */
-	IMAGE_PACKED_ELF,  /* the same, packed as a whole */
-	IMAGE_BOOT_SECTOR, /* begins with one, and is no disk that anybody uses otherwise */
-	IMAGE_FLAT,	   /* never recognised: a person says so */
+	IMAGE_BZIMAGE,		/* a Linux kernel for x86 in its own container */
+	IMAGE_ELF,		/* an ELF executable for x86-64 that can be a kernel */
+	IMAGE_PACKED_ELF,	/* the same, packed as a whole */
+	IMAGE_MULTIBOOT,	/* no kernel of the above; see multiboot.h */
+	IMAGE_PACKED_MULTIBOOT, /* the same, packed as a whole */
+	IMAGE_BOOT_SECTOR,	/* begins with one, and is no disk that anybody uses otherwise */
+	IMAGE_FLAT,		/* never recognised: a person says so */
 	IMAGE_OTHER_KERNEL,
 	IMAGE_ARCHIVE, /* cpio, packed or not: an initramfs */
 	IMAGE_DISK,    /* a disk, a partition, in any format */

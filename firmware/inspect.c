@@ -229,6 +229,12 @@ static void inspect_kind(struct inspect_out *out, const struct source *source,
 		show_search(out, source, info, NULL);
 		inspect_line(out, "startable", "yes, by its 64-bit entry");
 		break;
+	case IMAGE_MULTIBOOT:
+		inspect_multiboot(out, source, path);
+		break;
+	case IMAGE_PACKED_MULTIBOOT:
+		inspect_line(out, "startable", "yes, by its Multiboot entry");
+		break;
 	case IMAGE_BOOT_SECTOR:
 		inspect_line(out, "startable", "yes, by the BIOS, in real mode at 0:7c00");
 		break;

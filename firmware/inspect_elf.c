@@ -14,6 +14,7 @@
 
 #include "firmware/elf.h"
 #include "firmware/inspect_impl.h"
+#include "firmware/multiboot.h"
 
 enum {
 	NOTES_MAX = 64,
@@ -131,22 +132,35 @@ static void show_segment(struct inspect_out *out, const struct elf_segment *segm
 	inspect_close(out, '}');
 }
 
-void inspect_elf(struct inspect_out *out, const struct source *source, const char *path)
+void inspect_segments(struct inspect_out *out, const struct elf_image *image)
 {
-	struct elf_image *image = malloc(sizeof(*image));
-	struct err err = ERR_INIT;
-
-	if (!image)
-		return;
-	if (elf_parse(source, true, path, image, &err) < 0) {
-		inspect_line(out, "startable", "no: %s", err.text);
-		free(image);
-		return;
-	}
 	inspect_open(out, "segments", '[');
 	for (unsigned i = 0; i < image->segment_count; i++)
 		show_segment(out, &image->segments[i]);
 	inspect_close(out, ']');
+}
+
+void inspect_elf(struct inspect_out *out, const struct source *source, const char *path)
+{
+	struct elf_image *image = malloc(sizeof(*image));
+	struct err err = ERR_INIT;
+	int ret;
+
+	if (!image)
+		return;
+	ret = elf_parse(source, true, path, image, &err);
+	/* As boot.c decides. */
+	if ((ret < 0 || !(image->has_pvh || image->has_linux_entry)) && multiboot_is_in(source)) {
+		inspect_multiboot(out, source, path);
+		free(image);
+		return;
+	}
+	if (ret < 0) {
+		inspect_line(out, "startable", "no: %s", err.text);
+		free(image);
+		return;
+	}
+	inspect_segments(out, image);
 	inspect_line(out, "entry", "0x%llx", (unsigned long long)image->entry);
 	if (image->has_pvh)
 		inspect_line(out, "PVH entry", "0x%x", image->pvh_entry);

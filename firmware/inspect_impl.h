@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "firmware/bzimage.h"
+#include "firmware/elf.h"
 #include "firmware/inspect_out.h"
 #include "firmware/source.h"
 #include "firmware/unpack.h"
@@ -23,7 +24,11 @@ void inspect_header(
 void inspect_initrd(struct inspect_out *out, const struct source *source);
 
 /* inspect_elf.c: segments, notes and entries. */
+void inspect_segments(struct inspect_out *out, const struct elf_image *image);
 void inspect_elf(struct inspect_out *out, const struct source *source, const char *path);
+
+/* inspect_multiboot.c: which version counts, what goes where. */
+void inspect_multiboot(struct inspect_out *out, const struct source *source, const char *path);
 
 /* fdt_source.c: a device tree as its source text. False when it is none, or damaged. */
 bool inspect_tree(struct inspect_out *out, const struct source *source);

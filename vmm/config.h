@@ -116,8 +116,9 @@ struct vm_config {
 	bool has_name;	     /* --name was given; else another may be chosen (see vm.h) */
 	const char *kernel;  /* NULL after config_parse() only where none is needed */
 	struct boot_flat flat;
-	bool boot_sector;   /* start one, from `kernel` or else the first disk */
-	const char *initrd; /* or NULL */
+	bool boot_sector; /* start one, from `kernel` or else the first disk */
+	const char *initrds[BOOT_MODULES_MAX];
+	unsigned initrd_count;
 	const char *append; /* words for the kernel's command line, or NULL */
 	struct disk_config disks[CONFIG_DISKS_MAX];
 	unsigned disk_count;
@@ -202,7 +203,8 @@ void config_finish_display(struct vm_config *config);
 int config_parse_machine(void *target, const struct opt *opt, const char *text, struct err *err);
 int config_check_machine(struct vm_config *config, struct err *err);
 
-/* --flat */
+/* --initrd and --flat */
+int config_parse_initrd(void *target, const struct opt *opt, const char *text, struct err *err);
 int config_parse_flat(void *target, const struct opt *opt, const char *text, struct err *err);
 
 /* Is there something to boot, and one thing only? */

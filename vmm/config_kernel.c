@@ -1,5 +1,5 @@
 /*
- * The options about kernels that are not Linux: --flat and --boot-sector.
+ * The options about kernels: --initrd, --flat and --boot-sector.
  */
 #include "vmm/config.h"
 
@@ -7,6 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+int config_parse_initrd(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	struct vm_config *config = target;
+
+	if (config->initrd_count == ARRAY_SIZE(config->initrds))
+		return err_set(err, EXIT_CODE_USAGE, E2BIG, "--%s is given more than %zu times",
+			opt->name, ARRAY_SIZE(config->initrds));
+	config->initrds[config->initrd_count++] = text;
+	return 0;
+}
 
 /* Hexadecimal with 0x in front, else decimal. */
 static bool read_address(const char *text, size_t len, uint64_t *address)

@@ -133,7 +133,8 @@ static int open_files(struct machine *machine, struct err *err)
 	const struct vm_config *config = machine->config;
 	struct boot_config boot_config = {
 		.kernel_path = config->kernel,
-		.initrd_path = config->initrd,
+		.initrd_paths = config->initrds,
+		.initrd_count = config->initrd_count,
 		.flat = config->flat,
 		.boot_sector = config->boot_sector,
 		/* Who asks for a random kernel address gets the kernel's own decompressor. */

@@ -3,7 +3,9 @@
  */
 #include "vmm/machine_cmdline.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "firmware/cmdline.h"
@@ -53,19 +55,30 @@ static void choose_consoles(const struct vm_config *config,
 			 "one");
 }
 
+static int copy_words(const char *words, char *buf, size_t size, struct err *err)
+{
+	size_t len = strlen(words);
+
+	if (len >= size)
+		return err_set(err, EXIT_CODE_USAGE, E2BIG,
+			"--append has %zu characters; there is room for %zu", len, size - 1);
+	memcpy(buf, words, len + 1);
+	return 0;
+}
+
 int machine_cmdline_build(const struct vm_config *config, const struct machine_cmdline_facts *facts,
 	char *buf, size_t size, struct err *err)
 {
 	char root[32];
-	struct cmdline_request request = {.user = config->append};
+	struct cmdline_request request = {
+		.user = config->append, .more = machine_profile_words(config)};
 	int ret;
 
-	if (facts->is_linux) {
-		request.more = machine_profile_words(config);
-		choose_consoles(config, facts, &request);
-	}
+	if (!facts->is_linux)
+		return copy_words(config->append ? config->append : "", buf, size, err);
+	choose_consoles(config, facts, &request);
 	/* A person who says root= knows better, and the disk need not be read. */
-	if (facts->is_linux && !cmdline_has(config->append, "root") &&
+	if (!cmdline_has(config->append, "root") &&
 		find_root(config, facts, root, sizeof(root), &request))
 		request.root = root;
 	explain_head("The kernel's command line (kernel: Documentation/admin-guide/"

@@ -182,7 +182,7 @@ static bool end_if_panicked(struct vm *vm)
 	pthread_mutex_unlock(&vm->mutex);
 	if (!panicked)
 		return false;
-	hint = panic_watch_hint(reason, vm->config->disk_count > 0, vm->config->initrd);
+	hint = panic_watch_hint(reason, vm->config->disk_count > 0, vm->config->initrd_count > 0);
 	log_error("the guest's kernel panicked%s%s", reason[0] ? ": " : ".", reason);
 	if (hint)
 		log_error("%s.", hint);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # test_own_kernels.sh - kernels that people write themselves: boot sectors with a BIOS, flat
-# binaries. Guests of a few instructions, so any KVM will do.
+# binaries, Multiboot kernels. Guests of a few instructions, so any KVM will do.
 # shellcheck source=lib.sh
 anywhere=yes
 . "$(dirname "$0")/lib.sh"
@@ -176,5 +176,84 @@ run --kernel "$work/flat64" --flat 0xfffffffffffffff0
 check "not beyond all memory" ends_with 2
 run --kernel "$work/flat64" --flat 0x2000000
 check "not beyond this memory" ends_with 4
+
+# ---- Multiboot ----
+
+# multiboot FILE BITS OPTION...: compiles own/multiboot.c to a file of ELF of so many bits.
+multiboot() {
+	local out=$1 bits=$2
+	shift 2
+	"${CC:-gcc}" -m32 -march=i386 -O1 -ffreestanding -fno-pic -fno-stack-protector \
+		-fno-asynchronous-unwind-tables -nostdlib -static -no-pie "$@" \
+		-Wl,--defsym=BASE=0x100000,--build-id=none,-z,noexecstack \
+		-Wl,--no-warn-rwx-segments -T "$here/own/multiboot.ld" \
+		-o "$out" "$here/own/multiboot.c" >&2 || exit 1
+	[ "$bits" = 32 ] || objcopy -O elf64-x86-64 "$out" || exit 1
+}
+
+printf one >"$work/one"
+printf two >"$work/two"
+modules=(--initrd "$work/one" --initrd "$work/two with words")
+
+# told VERSION NAME: what both versions tell.
+told() {
+	local magic=2badb002
+	[ "$1" = 1 ] || magic=36d76289
+	check "$2" ends_with 0
+	while IFS='|' read -r name line; do
+		check "$2: $name" says "$line"
+	done <<END
+entry|magic $magic
+device tree in EDI|tree edfe0dd0
+zeros behind it|bss 0
+memory|lower 27f upper 7c00
+words|words some words
+loader|loader vmm
+a module|module $work/one: one aligned 1
+another|module $work/two with words: two aligned 1
+low memory|memory 0 + 9fc00 type 1
+a reserved part|memory 9fc00 + 60400 type 2
+high memory|memory 100000 + 1f00000 type 1
+END
+}
+
+for version in 1 2; do
+	for bits in 32 64; do
+		multiboot "$work/mb$version-$bits" $bits -DVERSION=$version
+		run --kernel "$work/mb$version-$bits" --append 'some words' "${modules[@]}"
+		told $version "Multiboot $version, ELF of $bits bits"
+	done
+	check "Multiboot $version: no screen" test "$(grep -c '^screen' "$console")" = 0
+
+	multiboot "$work/mb$version" 32 -DVERSION=$version -DADDRESSES
+	objcopy -O binary "$work/mb$version" "$work/mb$version.bin"
+	run --kernel "$work/mb$version.bin" --append 'some words' "${modules[@]}"
+	told $version "Multiboot $version by its own addresses"
+
+	gzip -k "$work/mb$version-32"
+	run --kernel "$work/mb$version-32.gz" --append 'some words' "${modules[@]}" \
+		--display none,640x480
+	told $version "Multiboot $version, packed"
+	check "Multiboot $version: a screen" \
+		says 'screen c0000000 stride a00 size 280 x 1e0 depth 20'
+done
+check "Multiboot 2 tells of ACPI" test "$(grep -c '^rsdp' "$console")" = 2
+
+multiboot "$work/need1" 32 -DVERSION=1 -DREQUIRE=8
+run --kernel "$work/need1"
+check "what is not known can't be required" ends_with 4
+check "and is told" has "$errors" 'requires bit 3'
+multiboot "$work/need2" 32 -DVERSION=2 -DREQUIRE=7
+run --kernel "$work/need2"
+check "in version 2 neither" ends_with 4
+check "that is told as well" has "$errors" 'requires tag 7'
+multiboot "$work/screen" 32 -DVERSION=2 -DREQUIRE=5
+run --kernel "$work/screen"
+check "a screen can be required" ends_with 2
+check "and is asked for" has "$errors" '--display'
+run --kernel "$work/screen" --display none
+check "with one it starts" ends_with 0
+"$vmm" inspect "$work/mb2.bin" >"$work/inspected"
+check "vmm inspect knows the version" has "$work/inspected" 'version 2'
 
 finish

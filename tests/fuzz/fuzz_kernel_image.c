@@ -128,6 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct boot_flat flats[] = {
 		{16, 0x7c00}, {32, 0x10000}, {64, 0x100000}, {64, 0x1000000}};
+	const char *const initrds[] = {path};
 	struct boot_config config = {.kernel_path = path};
 	struct err err = ERR_INIT;
 	struct boot *boot;
@@ -144,7 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config.boot_sector = way & WAY_BOOT_SECTOR;
 	if (way & WAY_FLAT)
 		config.flat = flats[way >> 5 & 3];
-	config.initrd_path = way & WAY_AS_INITRD_TOO ? path : NULL;
+	config.initrd_paths = initrds;
+	config.initrd_count = way & WAY_AS_INITRD_TOO ? ARRAY_SIZE(initrds) : 0;
 	if (boot_open(&boot, &config, &err) < 0) {
 		ASSERT(!boot);
 		/* Usage: a place where a flat binary can't be, an initrd for a boot sector. */

@@ -88,8 +88,10 @@ static void save_elf(uint32_t pvh_entry)
 
 static struct boot *open_boot(bool with_initrd, bool unpack)
 {
+	const char *const initrds[] = {initrd_path};
 	struct boot_config config = {.kernel_path = kernel_path,
-		.initrd_path = with_initrd ? initrd_path : NULL,
+		.initrd_paths = initrds,
+		.initrd_count = with_initrd,
 		.unpack = unpack};
 	struct err err = ERR_INIT;
 	struct boot *boot;
@@ -782,7 +784,10 @@ static void boot_survives_a_replaced_file(void **state)
 
 static void assert_open_fails(const char *kernel, const char *ramdisk, const char *words)
 {
-	struct boot_config config = {.kernel_path = kernel, .initrd_path = ramdisk, .unpack = true};
+	struct boot_config config = {.kernel_path = kernel,
+		.initrd_paths = &ramdisk,
+		.initrd_count = ramdisk != NULL,
+		.unpack = true};
 	struct err err = ERR_INIT;
 	struct boot *boot;
 

@@ -26,6 +26,7 @@ enum {
 
 static char folder[] = "/tmp/test-boot-own-XXXXXX";
 static char kernel_path[64], initrd_path[64];
+static const char *const initrds[] = {initrd_path, initrd_path};
 
 static const uint32_t apic_ids[] = {0};
 static const struct boot_machine some_machine = {.cmdline = "its own words",
@@ -116,7 +117,8 @@ static void flat_is_put_and_entered(void **state)
 	save(initrd_path, INITRD_BYTES, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct boot_config config = {.kernel_path = kernel_path,
-			.initrd_path = initrd_path,
+			.initrd_paths = initrds,
+			.initrd_count = 1,
 			.flat = cases[i].flat};
 		struct boot *boot = open_boot(&config);
 		struct cpu_entry entry;
@@ -275,6 +277,134 @@ static void boot_sector_of_a_large_machine(void **state)
 	boot_close(boot);
 }
 
+/* ---- Multiboot ---- */
+
+/* Not ELF: version 1 at 2 MiB, with the bits `flags`. */
+static void save_multiboot(unsigned flags, enum unpack_format packing)
+{
+	const uint32_t words[] = {0x1badb002, flags | 1 << 16, -(0x1badb002 + (flags | 1 << 16)),
+		0x200000, 0x200000, 0, 0, 0x200020};
+	struct fake_file file = {NULL, 0}, packed = {NULL, 0};
+
+	fake_file_append(&file, words, sizeof(words));
+	fake_file_zeros(&file, FLAT_BYTES);
+	if (packing != UNPACK_NONE)
+		fake_pack(&packed, packing, file.data, file.size);
+	fake_file_save(packing == UNPACK_NONE ? &file : &packed, kernel_path);
+	fake_file_finish(&file);
+	fake_file_finish(&packed);
+}
+
+static void assert_multiboot_fails(const struct boot_config *config, const char *cmdline,
+	uint64_t memory, const char *words, const char *hint)
+{
+	struct boot *boot = open_boot(config);
+	struct boot_machine machine = some_machine;
+	struct err err = ERR_INIT;
+	struct cpu_entry entry;
+	struct gmem mem;
+
+	machine.cmdline = cmdline;
+	make_memory(&mem, memory);
+	assert_true(boot_load(boot, &mem, &machine, &entry, &err) < 0);
+	if (!strstr(err.text, words) || !strstr(err.hint, hint))
+		fail_msg("\"%s\" (%s)", err.text, err.hint);
+	gmem_finish(&mem);
+	boot_close(boot);
+}
+
+static void boot_unpacks_multiboot(void **state)
+{
+	static const enum unpack_format formats[] = {
+		UNPACK_NONE, UNPACK_GZIP, UNPACK_LZ4_LEGACY, UNPACK_ZSTD};
+	struct boot_config config = {
+		.kernel_path = kernel_path, .initrd_paths = initrds, .initrd_count = 2};
+
+	(void)state;
+	save(initrd_path, INITRD_BYTES, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		const uint32_t *info, *module;
+		struct cpu_entry entry;
+		struct boot *boot;
+		struct gmem mem;
+
+		save_multiboot(0, formats[i]);
+		boot = open_boot(&config);
+		assert_true(boot_is_own(boot) && !boot_needs_bios(boot));
+		make_memory(&mem, 16 * MIB);
+		load(boot, &mem, &entry);
+		assert_int_equal(entry.mode, CPU_ENTRY_PROT32);
+		assert_int_equal(entry.rip, 0x200020);
+		assert_int_equal(entry.rax, 0x2badb002);
+		assert_int_equal(entry.rdi, FW_OWN_TREE_BASE);
+		info = gmem_ptr(&mem, entry.rbx, 28);
+		assert_string_equal(gmem_ptr(&mem, info[4], 14), "its own words");
+		assert_int_equal(info[5], 2);
+		module = gmem_ptr(&mem, info[6], 32);
+		for (unsigned n = 0; n < 8; n += 4) {
+			assert_int_equal(module[n + 1] - module[n], INITRD_BYTES);
+			assert_int_equal(module[n] % 4096, 0);
+			assert_int_equal(
+				*(const uint8_t *)gmem_ptr(&mem, module[n + 1] - 1, 1), 0x5a);
+		}
+		assert_tree(&mem, 0);
+		gmem_finish(&mem);
+		boot_close(boot);
+	}
+}
+
+static void boot_refuses_big_modules(void **state)
+{
+	struct boot_config config = {
+		.kernel_path = kernel_path, .initrd_paths = initrds, .initrd_count = 2};
+
+	(void)state;
+	save_multiboot(0, UNPACK_NONE);
+	save(initrd_path, 8 * MIB, 0);
+	assert_multiboot_fails(&config, "", 16 * MIB, "does not fit", "--memory");
+}
+
+static void boot_refuses_long_words(void **state)
+{
+	static char words[70000];
+	const char *const many[] = {words, words, words};
+	struct boot_config config = {
+		.kernel_path = kernel_path, .initrd_paths = many, .initrd_count = 3};
+
+	(void)state;
+	save_multiboot(0, UNPACK_NONE);
+	save(initrd_path, INITRD_BYTES, 0);
+	memset(words, 'x', sizeof(words) - 1);
+	memset(words, ' ', strlen(initrd_path) + 1);
+	memcpy(words, initrd_path, strlen(initrd_path));
+	assert_multiboot_fails(&config, "", 16 * MIB, "no room for all words", "");
+}
+
+static void boot_refuses_screenless(void **state)
+{
+	struct boot_config config = {.kernel_path = kernel_path};
+
+	(void)state;
+	save_multiboot(1 << 2, UNPACK_NONE);
+	assert_multiboot_fails(&config, "", 16 * MIB, "requires a screen", "--display");
+}
+
+static void boot_refuses_more_initrds_for_others(void **state)
+{
+	struct boot_config config = {.kernel_path = kernel_path,
+		.initrd_paths = initrds,
+		.initrd_count = 2,
+		.flat = {64, MIB}};
+	struct err err = ERR_INIT;
+	struct boot *boot;
+
+	(void)state;
+	save(kernel_path, FLAT_BYTES, 0);
+	assert_true(boot_open(&boot, &config, &err) < 0);
+	assert_int_equal(err.kind, EXIT_CODE_USAGE);
+	assert_non_null(strstr(err.text, "only Multiboot kernels"));
+}
+
 static int make_folder(void **state)
 {
 	(void)state;
@@ -304,6 +434,11 @@ int main(void)
 		cmocka_unit_test(boot_sector_is_known_by_its_mark),
 		cmocka_unit_test(boot_sector_gets_a_bios),
 		cmocka_unit_test(boot_sector_of_a_large_machine),
+		cmocka_unit_test(boot_unpacks_multiboot),
+		cmocka_unit_test(boot_refuses_big_modules),
+		cmocka_unit_test(boot_refuses_long_words),
+		cmocka_unit_test(boot_refuses_screenless),
+		cmocka_unit_test(boot_refuses_more_initrds_for_others),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -25,7 +25,7 @@ static void test_defaults(void **state)
 	(void)state;
 	fake_words_parse_good(&line, "--kernel k");
 	assert_string_equal(line.config.kernel, "k");
-	assert_null(line.config.initrd);
+	assert_int_equal(line.config.initrd_count, 0);
 	assert_null(line.config.append);
 	assert_int_equal(line.config.disk_count, 0);
 	assert_true(line.config.memory_bytes == GIB);
@@ -82,7 +82,8 @@ static void test_other_names(void **state)
 	(void)state;
 	fake_words_parse_good(
 		&line, "--kernel=k --initramfs=i --cmdline=c --disk=path=d,readonly=on");
-	assert_string_equal(line.config.initrd, "i");
+	assert_int_equal(line.config.initrd_count, 1);
+	assert_string_equal(line.config.initrds[0], "i");
 	assert_string_equal(line.config.append, "c");
 	assert_true(line.config.disks[0].read_only);
 	config_finish(&line.config);
@@ -235,6 +236,7 @@ static void test_as_many_disks_as_letters(void **state)
 }
 
 #define K   "--kernel k "
+#define I4  "--initrd a --initrd b --initrd c --initrd d "
 #define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static void test_bad_lines_are_sentences(void **state)
@@ -276,7 +278,7 @@ static void test_bad_lines_are_sentences(void **state)
 		{"--flat 0x1000", "there is none", ""},
 		{"--boot-sector", "--boot-sector needs a --disk", ""},
 		{K "--initrd", "--initrd needs a value", ""},
-		{K "--initrd a --initramfs b", "--initramfs is given twice", ""},
+		{K I4 I4 I4 I4 "--initramfs a", "--initrd is given more than 16 times", ""},
 		{K "--append", "--append needs a value: TEXT", ""},
 		{K "--append a --cmdline b", "--cmdline is given twice", ""},
 		{K "--disk", "--disk needs a value", ""},

@@ -84,10 +84,11 @@ static void image_others_are_named(void **state)
 		{56, "RSC\x05", 4, IMAGE_OTHER_KERNEL, "RISC-V"},
 		{4, "zimg", 4, IMAGE_OTHER_KERNEL, "zboot"},
 		{0, "\x0b\x01\x64\x00", 4, IMAGE_OTHER_KERNEL, "a.out"},
-		{0x2000 - 12, "\x02\xb0\xad\x1b\0\0\0\0\xfe\x4f\x52\xe4", 12, IMAGE_OTHER_KERNEL,
+		{0x2000 - 12, "\x02\xb0\xad\x1b\0\0\0\0\xfe\x4f\x52\xe4", 12, IMAGE_MULTIBOOT,
 			"a flat Multiboot kernel"},
-		{0x800, "\xd6\x50\x52\xe8\0\0\0\0\x10\0\0\0\x1a\xaf\xad\x17", 16,
-			IMAGE_OTHER_KERNEL, "a flat Multiboot kernel"},
+		{0x800, "\xd6\x50\x52\xe8\0\0\0\0\x10\0\0\0\x1a\xaf\xad\x17", 16, IMAGE_MULTIBOOT,
+			"a flat Multiboot kernel"},
+		{510, "\x55\xaa", 2, IMAGE_BOOT_SECTOR, "a boot sector"},
 		{0,
 			"\xfd"
 			"7zXZ\0",
@@ -151,7 +152,7 @@ static void image_elf_of_others_is_named(void **state)
 	ehdr->e_machine = EM_386;
 	assert_is(&file, IMAGE_OTHER_KERNEL, "a 32-bit ELF file");
 	memcpy(file.data + 0x100, "\x02\xb0\xad\x1b\0\0\0\0\xfe\x4f\x52\xe4", 12);
-	assert_is(&file, IMAGE_OTHER_KERNEL, "a 32-bit Multiboot kernel");
+	assert_is(&file, IMAGE_MULTIBOOT, "a 32-bit Multiboot kernel");
 	fake_file_finish(&file);
 }
 
