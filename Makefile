@@ -199,8 +199,9 @@ bench:
 # What vmm's own start and a whole start execute, against tests/bench/start.baseline and
 # boot.baseline.
 bench-check: $(BIN) $(TOOLS) $(MODULES)
-	@BUILD='$(BUILD)' VMM='$(abspath $(BIN))' tests/bench/start --check
-	@BUILD='$(BUILD)' VMM='$(abspath $(BIN))' tests/bench/boot-check --check
+	@status=0; export BUILD='$(BUILD)' VMM='$(abspath $(BIN))'; \
+	tests/bench/start --check || status=1; \
+	tests/bench/boot-check --check || status=1; exit $$status
 
 unit-tests: $(UNIT_BINS)
 kvm-tests: $(KVM_BINS)

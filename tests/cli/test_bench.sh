@@ -61,7 +61,7 @@ check "--help names every peer" refuses 0 "qemu-microvm, qemu-q35, kvmtool, fire
 check "without a word" refuses 2 "Usage: vmm bench boot"
 check "another word" refuses 2 "did you mean boot?" bot
 check "a peer that is none" refuses 2 "did you mean runc?" boot --against rnuc
-check "a part that is none" refuses 2 "known: exits, idle, memory" boot --skip xyz
+check "a part that is none" refuses 2 "known: exits, port, idle, memory" boot --skip xyz
 check "a number that is none" refuses 2 "is no number from 1 to 1000" boot --runs 0
 check "an option that is none" refuses 2 "there is no option or place for --fast" boot --fast
 check "a folder without guests" refuses 4 "there is no $work/default/vmlinuz-cloud" boot \

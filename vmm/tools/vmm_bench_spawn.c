@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "vmm/base/util.h"
+#include "vmm/kvm/port_floor.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -305,6 +306,22 @@ static int look_at_clock(void)
 	return 0;
 }
 
+/* What one write to a port costs at least: its time on a processor, in ns. */
+static int look_at_port(const char *count)
+{
+	struct err err = ERR_INIT;
+	uint32_t writes = (uint32_t)MAX(strtoul(count, NULL, 10), 2ul);
+	uint64_t ns, first_ns;
+
+	if (port_floor_measure(1, &first_ns, &err) < 0 ||
+		port_floor_measure(writes, &ns, &err) < 0) {
+		fprintf(stderr, "bench_spawn: %s\n", err.text);
+		return 1;
+	}
+	printf("%" PRIu64 "\n", (MAX(ns, first_ns) - first_ns) / (writes - 1));
+	return 0;
+}
+
 static int usage(int status)
 {
 	fputs("Usage: bench_spawn [OPTIONS] [--] PROGRAM [ARGUMENT...]\n"
@@ -315,6 +332,7 @@ static int usage(int status)
 	      "  --contain ROOT    in new namespaces with this root, as a bare container\n"
 	      "  --snapshot FILE=TO   copy FILE when it is up; may be given again\n"
 	      "  --stop            let its process group stand still meanwhile\n"
+	      "  --port COUNT      print what a guest's write to a port costs at least, in ns\n"
 	      "  --clock           print how long 20 million instructions take, in ns\n",
 		status ? stderr : stdout);
 	return status;
@@ -325,8 +343,8 @@ static int read_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {{"up", 1, 0, 'u'}, {"limit", 1, 0, 'l'},
 		{"console", 1, 0, 'c'}, {"errors", 1, 0, 'e'}, {"contain", 1, 0, 'r'},
-		{"snapshot", 1, 0, 's'}, {"stop", 0, 0, 'p'}, {"clock", 0, 0, 'k'},
-		{"help", 0, 0, 'h'}, {0}};
+		{"snapshot", 1, 0, 's'}, {"stop", 0, 0, 'p'}, {"port", 1, 0, 'o'},
+		{"clock", 0, 0, 'k'}, {"help", 0, 0, 'h'}, {0}};
 	int name;
 
 	while ((name = getopt_long(argc, argv, "+", names, NULL)) != -1) {
@@ -354,6 +372,8 @@ static int read_options(int argc, char **argv, struct options *options)
 		case 'p':
 			options->stop = true;
 			break;
+		case 'o':
+			return look_at_port(optarg);
 		case 'k':
 			return look_at_clock();
 		case 'h':

@@ -3,14 +3,14 @@
 import os
 import time
 
-from . import exits, goals, host, idle, local
+from . import exits, goals, host, idle, local, port
 from .cases import TABLES, all_cases
 from .plan import Plan
 from .problem import EXIT_NO_KVM, Problem
 from .runner import WARM_UPS, Runner, result_of
 
 FORMAT = "vmm-bench-boot 1"
-PARTS = ("exits", "idle", "memory")
+PARTS = ("exits", "port", "idle", "memory")
 
 
 def check_kvm():
@@ -45,10 +45,12 @@ def measure(options, work, say):
         "programs": {name: program.as_json() for name, program in plan.programs.items()},
         "missing": plan.missing, "failed": failed,
         "cases": [result_of(case, kept[case.name], lost[case.name]) for case in cases],
-        "exits": [], "idle": [], "memory": [],
+        "exits": [], "port": {}, "idle": [], "memory": [], "density": [],
     }
     if "exits" not in options.skip:
         result["exits"] = exits.measure(runner, cases, say)
+    if "port" not in options.skip:
+        result["port"] = port.measure(runner, say)
     if "idle" not in options.skip or "memory" not in options.skip:
         idle.measure(plan, cases, options, result, say)
     result["goals"] = goals.judge(result)

@@ -25,9 +25,11 @@ report: writes the report of an earlier result again.
   --only WORD[,WORD...]     only rows whose name holds a word, like vmm-micro or elf
   --runs N                  runs of each that count, after two that don't. Default: 9
   --quick                   3 runs, and the times only
-  --skip PART[,PART...]     leave out: exits, idle, memory
+  --skip PART[,PART...]     leave out: exits, port, idle, memory
   --memory MIB              the guests' memory. Default: 256
   --machines N[,N...]       how many idle machines at once, for their memory. Default: 1,10,50
+  --budget MIB              start idle machines until this much memory is used, and say how
+                            many they were. Default: not done
   --cold                    empty the page cache before each run (root)
   --guests DIR              where default/vmlinuz-cloud and micro/ are. Default: guest/ beside vmm
   --output DIR              where the results go. Default: ./vmm-bench
@@ -80,6 +82,7 @@ def make_parser(verb):
     parser.add_argument("--skip", action="extend", type=word_list, default=[])
     parser.add_argument("--memory", dest="memory_mib", type=number(64, 65536), default=256)
     parser.add_argument("--machines", type=numbers, default=[1, 10, 50])
+    parser.add_argument("--budget", dest="budget_mib", type=number(64, 1 << 24))
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--guests")
     return parser

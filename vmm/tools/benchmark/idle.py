@@ -13,9 +13,11 @@ SETTLE_S = 2
 START_LIMIT_S = 300
 # Of MemAvailable, what is left alone: nobody measures a host that is out of memory.
 RESERVE = 400 << 20
-# Rows that are measured: of vmm and of each peer the plain one.
-ROWS = ("vmm-elf", "vmm-micro", "vmm-static-micro", "qemu-microvm-elf", "qemu-q35-elf",
-        "kvmtool-bz", "firecracker-elf", "cloud-hypervisor-elf", "crun")
+FLEET_MAX = 1000
+# What is measured, and how many at most: 50 of the large ones are more than most hosts have.
+ROWS = {"vmm-elf": 200, "vmm-micro": 200, "vmm-static-micro": 200, "qemu-microvm-elf": 10,
+        "qemu-q35-elf": 10, "kvmtool-bz": 200, "firecracker-elf": 200,
+        "cloud-hypervisor-elf": 200, "crun": 200, "runc": 200}
 KVM_DEBUG = "/sys/kernel/debug/kvm"
 MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ")
 
@@ -115,6 +117,7 @@ class Fleet:
         return False
 
     def stop(self):
+        """All at once: their ends, in which KVM waits, run beside each other."""
         for process in self.processes:
             for pid in reversed(family(process.pid)):
                 try:
@@ -163,26 +166,51 @@ def measure_memory(fleet, guest_bytes, before):
             "beyond_each": (used - guest) / count}
 
 
+def has_room(fleet, before):
+    used = before - available()
+    count = max(len(fleet.processes), 1)
+    return available() > RESERVE + used // count
+
+
+def grow(fleet, before, say):
+    """One machine more; False, with a word of it, when there can't be one."""
+    if not has_room(fleet, before):
+        say("%s: no memory for more than %d" % (fleet.case.name, len(fleet.processes)))
+        return False
+    if not fleet.start():
+        say("%s: number %d did not come up" % (fleet.case.name, len(fleet.processes)))
+        return False
+    return True
+
+
+def measure_density(fleet, budget_mib, before, say):
+    """Goes on until the budget is used."""
+    is_used = before - available() >= budget_mib << 20
+    while not is_used and len(fleet.processes) < FLEET_MAX and grow(fleet, before, say):
+        is_used = before - available() >= budget_mib << 20
+    row = measure_idle(fleet)
+    return {"case": fleet.case.name, "budget_mib": budget_mib, "machines": len(fleet.processes),
+            "is_used": is_used, "cpu_per_mille": row["cpu_per_mille"]}
+
+
 def measure_case(plan, case, options, result, say):
     fleet = Fleet(plan, case)
-    guest_bytes = plan.memory_mib << 20
-    subprocess.run(["sync"], check=False)
+    # What ended just now gives its memory back in its own time.
+    time.sleep(SETTLE_S)
     before = available()
+    counts = [count for count in options.machines if count <= ROWS[case.name]] or [1]
     try:
-        for number in range(1, max(options.machines) + 1):
-            used = before - available()
-            if number > 1 and available() < RESERVE + used // (number - 1):
-                say("%s: no memory for more than %d" % (case.name, number - 1))
-                return
-            if not fleet.start():
-                say("%s: number %d did not come up" % (case.name, number))
+        for number in range(1, max(counts) + 1):
+            if not grow(fleet, before, say):
                 return
             if number == 1 and "idle" not in options.skip:
                 result["idle"].append(measure_idle(fleet))
             if "memory" in options.skip:
                 return
-            if number in options.machines:
-                result["memory"].append(measure_memory(fleet, guest_bytes, before))
+            if number in counts:
+                result["memory"].append(measure_memory(fleet, plan.memory_mib << 20, before))
+        if options.budget_mib:
+            result["density"].append(measure_density(fleet, options.budget_mib, before, say))
     finally:
         fleet.stop()
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 OPENED = re.compile(r'(?:open|openat|execve|readlink|stat|newfstatat)\((?:AT_FDCWD, )?"(/[^"]+)"')
+PATIENCE_S = 20_000  # of a clock that leaps meanwhile
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 LEAVE = ("/proc/", "/sys/", "/dev/")
 
@@ -16,8 +17,8 @@ def opened_files(argv, environment, work):
     try:
         subprocess.run(["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=openat,open,execve",
                         "-o", log, *argv], env=environment, cwd=work, stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300,
-                       check=False)
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       timeout=PATIENCE_S, check=False)
     except subprocess.TimeoutExpired:
         pass
     with open(log, encoding="utf-8", errors="replace") as file:

@@ -55,7 +55,8 @@ def goal_rows(result):
             continue
         text = "%.2f %s" % (goal["value"], goal["unit"])
         if "ours" in goal:
-            text += " (%s : %s)" % (in_millions(goal["ours"]), in_millions(goal["theirs"]))
+            show = in_millions if goal["theirs"] > 1e6 else "{:.0f}".format
+            text += " (%s : %s)" % (show(goal["ours"]), show(goal["theirs"]))
         elif goal.get("note"):
             text += " (%s)" % goal["note"]
         rows.append([goal["what"], goal["goal"], text, "yes" if goal["is_met"] else "NO"])
@@ -108,6 +109,26 @@ def idle_rows(result):
     return rows if len(rows) > 1 else []
 
 
+def port_rows(result):
+    port = result.get("port") or {}
+    rows = [["through", "a write", "of the floor"]]
+    unit = "instructions" if result["clock"] == "instructions" else "ns"
+    for who, cost in sorted(port.items(), key=lambda item: item[1]):
+        name = "nothing: a bare loop of KVM_RUN" if who == "floor" else who
+        share = "%.2f ×" % (cost / port["floor"]) if port.get("floor") else "–"
+        rows.append([name, "%.0f %s" % (cost, unit), share])
+    return rows if len(rows) > 1 else []
+
+
+def density_rows(result):
+    rows = [["what", "budget", "machines", "CPU of all, ‰"]]
+    for one in result.get("density", []):
+        rows.append([label_of(result, one["case"]), "%d MiB" % one["budget_mib"],
+                     "%d" % one["machines"] + ("" if one["is_used"] else " (and room for more)"),
+                     "%.2f" % one["cpu_per_mille"]])
+    return rows if len(rows) > 1 else []
+
+
 def size_rows(result):
     rows = [["program", "version", "size", "stripped", "shared libraries", "their size"]]
     for name, one in result["programs"].items():
@@ -134,9 +155,13 @@ def sections(result):
     found += [
         ("Exits", "Ways out of the guest from its start to its init's line, by kind, in a run of "
                   "its own. The last column is time and holds waits.", exit_rows(result)),
+        ("Port writes", "A guest's write to the serial port's scratch register, in processor time "
+                        "of host, program and guest.", port_rows(result)),
         ("Memory", "Of idle machines, in MiB; guests' init sleeps.", memory_rows(result)),
         ("Idle", "The guest's init sleeps; of one machine, over %s s." %
          result["settings"].get("idle_s", 10), idle_rows(result)),
+        ("Density", "Idle machines, started until the budget of the host's memory was used.",
+         density_rows(result)),
         ("Sizes", "In MiB.", size_rows(result)),
     ]
     return [section for section in found if section[2]]
