@@ -208,9 +208,11 @@ def check_host(setting):
     for tool in ("make", "prlimit"):
         if not shutil.which(tool):
             raise Failure(INTERNAL, f"grade: can't find the program {tool}")
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        raise Failure(NO_KVM, "grade: /dev/kvm can't be used here, and every test runs a machine",
-                      "vmm doctor says why and what helps")
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        raise Failure(NO_KVM, f"grade: can't open /dev/kvm: {error.strerror}; every test runs a "
+                      "machine", "vmm doctor says what helps") from error
 
 
 def run(argv):

@@ -64,8 +64,11 @@ class Steps:
 
     def finish(self):
         """The steps that a machine which has ended may have been through."""
-        if self.helper and not self.child.why:
-            self.helper.wait(10)
+        try:
+            if self.helper and not self.child.why:
+                self.helper.wait(10)
+        except subprocess.TimeoutExpired:
+            return
         self.advance()
 
     def find(self, step, pattern):
@@ -136,11 +139,11 @@ class Steps:
         status = self.ask("screenshot", NAME, "screen.png")
         if status is None:
             return False
-        if status:
-            found = ("a screen", "there is no picture of it")
-        else:
-            found = compare_screen(step.screen, read_picture(
-                (Path(self.folder) / "screen.png").read_bytes()))
+        try:
+            found = ("a screen", "there is no picture of it") if status else compare_screen(
+                step.screen, read_picture((Path(self.folder) / "screen.png").read_bytes()))
+        except (OSError, ValueError) as error:
+            found = ("a picture of the screen", str(error))
         if not found:
             return True
         if time.monotonic() - self.began > SCREEN_PATIENCE_S:
