@@ -10,7 +10,8 @@ from gradelib.process import Limits, boxed, clean_environment, run
 from gradelib.words import visible
 
 ERROR_LINES, LOG_BYTES = 12, 65536
-ERROR = re.compile("error|undefined reference|multiple definition|cannot find|limit exceeded", re.IGNORECASE)
+ERROR = re.compile("error|undefined reference|multiple definition|cannot find|limit exceeded",
+                   re.IGNORECASE)
 
 
 @dataclass
@@ -47,8 +48,9 @@ def build(lab, student, folder, setting):
     if not count:
         built.lines, built.remarks = built.remarks, []
         return built
-    limits = Limits(cpu_s=lab.build_seconds, wall_s=6 * lab.build_seconds + 20, output_bytes=LOG_BYTES,
-                    memory_bytes=1 << 30, processes=None if os.geteuid() == 0 else 4096,
+    limits = Limits(cpu_s=lab.build_seconds, wall_s=6 * lab.build_seconds + 20,
+                    output_bytes=LOG_BYTES, memory_bytes=1 << 30,
+                    processes=None if os.geteuid() == 0 else 4096,
                     folder=str(folder))
     argv = ["make", "--no-print-directory", "-r", "-s", "-f", str(lab.folder / lab.makefile),
             f"VMM={setting.vmm}"]

@@ -185,18 +185,25 @@ def grade_all(tasks, setting, work):
         pool.shutdown(cancel_futures=True)
 
 
-def write_reports(all_graded, setting):
-    """The files that were asked for; - is standard output."""
-    writers = {"tap": report.write_tap, "junit": report.write_junit, "json": report.write_json}
+def open_reports(setting):
+    """The files that were asked for; - is standard output. Before the work, which may take long."""
     for kind, place in setting.files.items():
+        if place == "-":
+            setting.files[kind] = sys.stdout
+            continue
         try:
-            if place == "-":
-                writers[kind](all_graded, sys.stdout)
-            else:
-                with open(place, "w", encoding="utf-8") as file:
-                    writers[kind](all_graded, file)
+            setting.files[kind] = open(  # pylint: disable=consider-using-with
+                place, "w", encoding="utf-8")
         except OSError as error:
-            raise Failure(INTERNAL, f"can't write {place}: {error.strerror}") from error
+            raise Failure(INTERNAL, f"grade: can't write {place}: {error.strerror}") from error
+
+
+def write_reports(all_graded, setting):
+    """Fills and closes them."""
+    writers = {"tap": report.write_tap, "junit": report.write_junit, "json": report.write_json}
+    for kind, file in setting.files.items():
+        writers[kind](all_graded, file)
+        file.flush()
 
 
 def check_host(setting):
@@ -220,7 +227,8 @@ def run(argv):
     setting = parse(argv)
     tasks = read_labs(setting)
     check_host(setting)
-    quiet_table = "-" in setting.files.values()
+    open_reports(setting)
+    quiet_table = sys.stdout in setting.files.values()
     all_graded = []
     with tempfile.TemporaryDirectory(prefix="vmm-grade-", ignore_cleanup_errors=True) as work:
         for graded in grade_all(tasks, setting, os.path.realpath(work)):

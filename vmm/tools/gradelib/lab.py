@@ -146,9 +146,9 @@ def read_output(reader):
     """[test.output]"""
     if reader is None:
         return Output()
-    output = Output(exact=reader.text("exact", may_be_empty=True), contains=reader.strings("contains"),
-                    ordered=reader.strings("ordered"), regex=reader.regexes("regex"),
-                    lacks=reader.strings("lacks"),
+    output = Output(exact=reader.text("exact", may_be_empty=True),
+                    contains=reader.strings("contains"), ordered=reader.strings("ordered"),
+                    regex=reader.regexes("regex"), lacks=reader.strings("lacks"),
                     max_bytes=reader.number("max_bytes", 16384, 1, 1 << 24))
     reader.finish()
     return output

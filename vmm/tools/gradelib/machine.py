@@ -159,7 +159,8 @@ class Steps:
         step = self.steps[0]
         rest = text_of(bytes(self.child.out))[self.place:]
         if step.kind in ("expect", "expect_regex"):
-            return [("console", f"{quoted(step.text)} on the console", nearest_line(step.text, rest))]
+            return [("console", f"{quoted(step.text)} on the console",
+                     nearest_line(step.text, rest))]
         return [(step.kind, f"the machine runs until {step.kind} {quoted(step.text)}", why)]
 
     def close(self):

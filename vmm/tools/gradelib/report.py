@@ -135,7 +135,8 @@ def write_json(all_graded, file):
             "points": test.points if outcome.passed else 0, "of": test.points,
             "failures": [dict(zip(("what", "expected", "got"), failure))
                          for failure in outcome.failures],
-            "last_words": outcome.words, "hint": test.hint, "status": outcome.status, "end": outcome.end,
+            "last_words": outcome.words, "hint": test.hint,
+            "status": outcome.status, "end": outcome.end,
             "seconds": round(outcome.seconds, 3), "output": outcome.output[:OUTPUT_MAX],
             "errors": outcome.errors[:OUTPUT_MAX],
         } for test, outcome in graded.pairs],
