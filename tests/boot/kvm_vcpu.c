@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "vmm/kvm/vcpu_sample.h"
+
 static void expect_access(const struct guest *guest, unsigned nth, bool is_write, uint64_t offset,
 	unsigned size, uint64_t value)
 {
@@ -467,6 +469,75 @@ static void test_pausing_loses_no_access(void **state)
 	assert_true(next > 0);
 }
 
+/* ---- Being looked at ---- */
+
+GUEST_ASM(code_sleep_deaf, "cli\n1: hlt\njmp 1b\n");
+GUEST_ASM(code_sleep, "sti\n1: hlt\njmp 1b\n");
+GUEST_ASM(code_loop, "cli\nmov $0x77, %ebx\n1: jmp 1b\n");
+
+/* Asks until the guest is where it stays; the last answer goes to `sample`. */
+static void look(struct guest *guest, unsigned cpu, struct vcpu_sample *sample, bool halted)
+{
+	for (unsigned i = 0; i < GUEST_WAIT_S * 100; i++) {
+		vcpu_request_sample(guest->vcpus[cpu]);
+		guest_sleep_ms(10);
+		if (vcpu_take_sample(guest->vcpus[cpu], sample) && sample->is_halted == halted &&
+			(halted || sample->is_off || sample->regs[1] == 0x77))
+			return;
+	}
+	fail_msg("the processor does not say that it is where it has to be");
+}
+
+static void test_a_processor_looks_at_itself(void **state)
+{
+	struct guest *guest = GUEST_OR_SKIP(state);
+	struct vcpu_sample sample;
+
+	guest_start(guest, code_sleep_deaf, code_sleep_deaf_end);
+	look(guest, 0, &sample, true);
+	assert_false(sample.interrupts_on);
+	assert_int_equal(sample.code, GUEST_CODE + 2);
+	assert_false(vcpu_take_sample(guest->vcpus[0], &sample));
+	guest_halt(guest);
+	guest_start(guest, code_sleep, code_sleep_end);
+	look(guest, 0, &sample, true);
+	assert_true(sample.interrupts_on);
+	guest_halt(guest);
+	guest_start(guest, code_loop, code_loop_end);
+	look(guest, 0, &sample, false);
+	assert_false(sample.interrupts_on || sample.in_user || sample.is_off);
+	assert_true(sample.is_64bit);
+	assert_int_equal(sample.code, GUEST_CODE + 6);
+}
+
+static void test_a_processor_that_waits_for_sipi_says_so(void **state)
+{
+	struct guest *guest = GUEST_OR_SKIP(state);
+	struct vcpu_sample sample;
+
+	guest_put_code(guest, GUEST_CODE, code_loop, code_loop_end);
+	guest_make(guest, 2, CPU_ENTRY_LONG64);
+	guest_run(guest);
+	look(guest, 1, &sample, false);
+	assert_true(sample.is_off);
+}
+
+/* A pause comes first, and the answer after it. */
+static void test_a_look_at_a_paused_processor_waits(void **state)
+{
+	struct guest *guest = GUEST_OR_SKIP(state);
+	struct vcpu_sample sample;
+
+	guest_start(guest, code_loop, code_loop_end);
+	vcpu_request_pause(guest->vcpus[0]);
+	vcpu_wait_paused(guest->vcpus[0]);
+	vcpu_request_sample(guest->vcpus[0]);
+	guest_sleep_ms(50);
+	assert_false(vcpu_take_sample(guest->vcpus[0], &sample));
+	vcpu_resume(guest->vcpus[0]);
+	look(guest, 0, &sample, false);
+}
+
 /* ---- Events ---- */
 
 GUEST_ASM(code_triple_fault, "ud2\n");
@@ -517,6 +588,9 @@ int main(void)
 		TEST(test_a_pause_before_the_start_holds),
 		TEST(test_a_halted_guest_can_be_stopped),
 		TEST(test_pausing_loses_no_access),
+		TEST(test_a_processor_looks_at_itself),
+		TEST(test_a_processor_that_waits_for_sipi_says_so),
+		TEST(test_a_look_at_a_paused_processor_waits),
 		TEST(test_a_triple_fault_parks_the_processor),
 		TEST(test_a_reset_makes_a_fresh_machine),
 	};

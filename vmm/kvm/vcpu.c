@@ -342,7 +342,7 @@ static void park(struct vcpu *vcpu)
 	pthread_mutex_lock(&vcpu->lock);
 	vcpu->is_parked = true;
 	pthread_cond_broadcast(&vcpu->changed);
-	while (atomic_load(&vcpu->wants) == VCPU_WANT_PAUSE)
+	while ((atomic_load(&vcpu->wants) & (VCPU_WANT_PAUSE | VCPU_WANT_STOP)) == VCPU_WANT_PAUSE)
 		pthread_cond_wait(&vcpu->changed, &vcpu->lock);
 	vcpu->is_parked = false;
 	pthread_mutex_unlock(&vcpu->lock);
@@ -362,14 +362,17 @@ static void *vcpu_thread(void *opaque)
 		/* The handler runs on this thread: the compiler alone must keep the order. */
 		atomic_signal_fence(memory_order_seq_cst);
 		wants = atomic_load(&vcpu->wants);
-		if (wants & VCPU_WANT_STOP)
-			break;
-		if (wants & VCPU_WANT_PAUSE) {
-			park(vcpu);
-		} else {
+		if (__builtin_expect(!wants, 1)) {
 			vcpu->has_event = false;
 			run_guest(vcpu);
+			continue;
 		}
+		if (wants & VCPU_WANT_STOP)
+			break;
+		if (wants & VCPU_WANT_PAUSE)
+			park(vcpu);
+		else
+			vcpu_answer_sample(vcpu);
 	}
 	complete_access(vcpu);
 	kick_attach(NULL);
@@ -398,7 +401,7 @@ int vcpu_start(struct vcpu *vcpu, struct err *err)
 
 /* ---- From other threads ---- */
 
-static void want(struct vcpu *vcpu, unsigned what)
+void vcpu_want(struct vcpu *vcpu, unsigned what)
 {
 	unsigned before;
 
@@ -413,12 +416,12 @@ static void want(struct vcpu *vcpu, unsigned what)
 
 void vcpu_request_pause(struct vcpu *vcpu)
 {
-	want(vcpu, VCPU_WANT_PAUSE);
+	vcpu_want(vcpu, VCPU_WANT_PAUSE);
 }
 
 void vcpu_request_stop(struct vcpu *vcpu)
 {
-	want(vcpu, VCPU_WANT_STOP);
+	vcpu_want(vcpu, VCPU_WANT_STOP);
 }
 
 void vcpu_wait_paused(struct vcpu *vcpu)

@@ -12,11 +12,13 @@
 #include "vmm/kvm/exit_ring.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/kvm/vcpu.h"
+#include "vmm/kvm/vcpu_sample.h"
 
 /* What others want of a vCPU's thread. */
 enum {
 	VCPU_WANT_PAUSE = 1u << 0,
-	VCPU_WANT_STOP = 1u << 1
+	VCPU_WANT_STOP = 1u << 1,
+	VCPU_WANT_SAMPLE = 1u << 2 /* see vcpu_sample.h */
 };
 
 /*
@@ -47,8 +49,16 @@ struct vcpu {
 	pthread_t thread;
 	bool has_thread;	/* owner's thread only */
 	_Atomic unsigned wants; /* VCPU_WANT_*; changed under `lock` */
-	pthread_mutex_t lock;	/* guards is_parked, has_ended */
+	pthread_mutex_t lock;	/* guards is_parked, has_ended, has_sample, sample */
 	pthread_cond_t changed;
 	bool is_parked;
 	bool has_ended;
+	bool has_sample;
+	struct vcpu_sample sample;
 };
+
+/* vcpu.c: tells the thread what is wanted of it (VCPU_WANT_*) and takes it out of the guest. */
+void vcpu_want(struct vcpu *vcpu, unsigned what);
+
+/* vcpu_sample.c: on the vCPU's own thread, outside of the guest. */
+void vcpu_answer_sample(struct vcpu *vcpu);
