@@ -257,6 +257,12 @@ const char *boot_kernel_way(const struct boot *boot)
 	return boot->kernel_way;
 }
 
+bool boot_is_linux(const struct boot *boot)
+{
+	return boot->kind == IMAGE_BZIMAGE || boot->kind == IMAGE_PACKED_ELF ||
+		boot->elf.has_linux_entry;
+}
+
 void boot_describe(const struct boot *boot, char *buf, size_t size)
 {
 	const struct bzimage *bz = &boot->bzimage;

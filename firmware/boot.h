@@ -122,6 +122,9 @@ void boot_explain_files(const struct boot *boot);
 /* How the kernel last came into memory, a word or a few: "copied", "unpacked"; NULL before. */
 const char *boot_kernel_way(const struct boot *boot);
 
+/* The kernel is Linux, as far as the file tells. */
+bool boot_is_linux(const struct boot *boot);
+
 /*
  * One phrase for people: "Linux 6.1.0-49-cloud-amd64 (bzImage, LZ4 unpacked here,
  * 64-bit entry)". Always terminated, cut when it does not fit. The text comes from the file:

@@ -356,6 +356,21 @@ const struct opt config_options[] = {
 		.value = "SECONDS",
 		.group = "The end",
 		.help = "End the machine by force after this time, with exit status 36."},
+	{.name = "watchdog",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_watchdog,
+		.value = "SECONDS[,exit]|off",
+		.choices = "off",
+		.help = "When the guest has printed nothing for so long, look at what it does and "
+			"say on stderr if and why it hangs; with exit also end it, with status 37. "
+			"Default: 10 if the console is a terminal, else off."},
+	{.name = "symbols",
+		.type = OPT_TEXT,
+		FIELD(symbols),
+		.value = "FILE",
+		.choices = "file",
+		.help = "The kernel's vmlinux or System.map, to name places in it. Default: what "
+			"lies beside the kernel."},
 	{.name = "grace",
 		.type = OPT_SECONDS,
 		FIELD(grace_ms),

@@ -148,6 +148,10 @@ struct vm_config {
 	int64_t rtc_base_s; /* seconds since 1970 at which the guest's clock starts, -1: now */
 	bool no_reboot;
 	unsigned timeout_ms; /* 0: none */
+	bool has_watchdog;   /* --watchdog was given */
+	bool watchdog_ends;  /* it ends a guest that hangs */
+	unsigned watchdog_ms;
+	const char *symbols; /* a vmlinux or System.map, or NULL */
 	unsigned grace_ms;   /* from the power button to the end by force */
 	enum boot_timer_format boot_timer;
 	const char *trace;  /* file for every exit, or NULL */
@@ -217,6 +221,9 @@ int config_parse_vsock(void *target, const struct opt *opt, const char *text, st
 /* --boot-timer, --explain */
 int config_parse_explain(void *target, const struct opt *opt, const char *text, struct err *err);
 int config_parse_boot_timer(void *target, const struct opt *opt, const char *text, struct err *err);
+
+/* --watchdog */
+int config_parse_watchdog(void *target, const struct opt *opt, const char *text, struct err *err);
 
 /* What config_parse() checks of --balloon together with other options. */
 int config_check_balloon(const struct vm_config *config, struct err *err);

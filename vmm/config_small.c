@@ -1,5 +1,6 @@
 /*
- * See config.h: the options of the small virtio devices, and of what tells about the start.
+ * See config.h: the options of the small virtio devices, of what tells about the start, and of the
+ * watchdog.
  */
 #include "vmm/config.h"
 
@@ -79,4 +80,30 @@ int config_parse_explain(void *target, const struct opt *opt, const char *text, 
 	(void)err;
 	config->explain = text;
 	return 0;
+}
+
+int config_parse_watchdog(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	struct vm_config *config = target;
+	size_t len = strcspn(text, ",");
+	char seconds[24];
+
+	(void)opt;
+	config->has_watchdog = true;
+	config->watchdog_ms = 0;
+	config->watchdog_ends = false;
+	if (!strcmp(text, "off"))
+		return 0;
+	if (text[len] && strcmp(text + len, ",exit") != 0)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--watchdog: '%.60s' is neither off, nor seconds, nor seconds with ,exit",
+			text);
+	if (len >= sizeof(seconds))
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--watchdog: '%.60s' is no number of seconds", text);
+	memcpy(seconds, text, len);
+	seconds[len] = '\0';
+	config->watchdog_ends = text[len];
+	return opts_parse_seconds(
+		"--watchdog", seconds, 100, CONFIG_SECONDS_MAX * 1000u, &config->watchdog_ms, err);
 }

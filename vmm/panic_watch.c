@@ -22,6 +22,8 @@ static void end_line(struct panic_watch *watch)
 	} else if (watch->reason[0]) {
 		watch->lines_since++;
 	}
+	if (watch->line_len)
+		memcpy(watch->before, watch->line, watch->line_len + 1);
 	watch->line_len = 0;
 }
 
@@ -47,29 +49,50 @@ const char *panic_watch_reason(const struct panic_watch *watch)
 	return watch->reason[0] && watch->lines_since <= PANIC_WATCH_LINES ? watch->reason : NULL;
 }
 
-const char *panic_watch_hint(const char *reason, bool has_disk, bool has_initrd)
+const char *panic_watch_last_line(struct panic_watch *watch)
 {
-	if (strstr(reason, "Unable to mount root fs")) {
-		if (!has_disk && !has_initrd)
-			return "the kernel was given no root file system: add --disk FILE or "
-			       "--initrd "
-			       "FILE";
-		if (!has_disk)
-			return "the initrd holds no /init that the kernel could run: look at it "
-			       "with "
-			       "vmm inspect";
-		return "the kernel found no root file system: its virtio_mmio, virtio_blk and file "
-		       "system drivers must be built in (=y) or come in an --initrd, and root= "
-		       "must "
-		       "name the right partition (see vmm inspect on the disk)";
+	watch->line[watch->line_len] = '\0';
+	return watch->line[0] ? watch->line : watch->before;
+}
+
+static void hint_of_root(
+	bool has_disk, bool has_initrd, enum guest_driver driver, char *hint, size_t size)
+{
+	char advice[200];
+
+	if (!has_disk && !has_initrd) {
+		snprintf(hint, size,
+			"the kernel was given no root file system: add --disk FILE or --initrd "
+			"FILE");
+	} else if (!has_disk) {
+		snprintf(hint, size,
+			"the initrd holds no /init that the kernel could run: look at it with vmm "
+			"inspect");
+	} else if (driver == GUEST_DRIVER_READY) {
+		snprintf(hint, size,
+			"the disk has its driver, so root= names the wrong partition (vmm inspect "
+			"on the disk shows them), or the file system's driver is not built in "
+			"(=y)");
+	} else {
+		guest_driver_advise(driver, "virtio-blk", advice, sizeof(advice));
+		snprintf(hint, size, "no driver works on the disk: %s", advice);
 	}
-	if (strstr(reason, "No working init found") || strstr(reason, "Requested init"))
-		return "the root file system was mounted but has no program to start: give "
-		       "init=PATH "
-		       "with --append";
-	if (strstr(reason, "Attempted to kill init"))
-		return "the guest's first program ended or crashed";
-	if (strstr(reason, "Out of memory") || strstr(reason, "System is deadlocked on memory"))
-		return "give the guest more memory with --memory";
-	return NULL;
+}
+
+bool panic_watch_hint(const char *reason, bool has_disk, bool has_initrd, enum guest_driver driver,
+	char *hint, size_t size)
+{
+	hint[0] = '\0';
+	if (strstr(reason, "Unable to mount root fs"))
+		hint_of_root(has_disk, has_initrd, driver, hint, size);
+	else if (strstr(reason, "No working init found") || strstr(reason, "Requested init"))
+		snprintf(hint, size,
+			"the root file system was mounted but has no program to start: give "
+			"init=PATH with --append");
+	else if (strstr(reason, "Attempted to kill init"))
+		snprintf(hint, size, "the guest's first program ended or crashed");
+	else if (strstr(reason, "Out of memory") ||
+		strstr(reason, "System is deadlocked on memory"))
+		snprintf(hint, size, "give the guest more memory with --memory");
+	return hint[0];
 }

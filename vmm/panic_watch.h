@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "vmm/guest_driver.h"
+
 enum {
 	PANIC_WATCH_LINES = 80,
 	PANIC_WATCH_LINE_MAX = 200
@@ -20,6 +22,7 @@ enum {
 struct panic_watch {
 	char line[PANIC_WATCH_LINE_MAX]; /* the line being printed, cut when too long */
 	size_t line_len;
+	char before[PANIC_WATCH_LINE_MAX]; /* the last whole line that was not empty */
 	char reason[PANIC_WATCH_LINE_MAX]; /* after "not syncing: ", "" = no panic seen */
 	unsigned lines_since;		   /* whole lines after that one */
 };
@@ -33,8 +36,13 @@ void panic_watch_reset(struct panic_watch *watch);
 /* The reason of a panic printed within the last PANIC_WATCH_LINES lines, else NULL. */
 const char *panic_watch_reason(const struct panic_watch *watch);
 
+/* The line being printed if it has begun, else the last whole one; "" at first. */
+const char *panic_watch_last_line(struct panic_watch *watch);
+
 /*
- * What a person can do about that reason: a sentence without full stop, or NULL.
- * `has_disk`, `has_initrd`: what the machine was given.
+ * What a person can do about that reason: a sentence without full stop; "" and false when nothing
+ * is known. `has_disk`, `has_initrd`: what the machine was given; `driver`: of the disk with the
+ * root file system.
  */
-const char *panic_watch_hint(const char *reason, bool has_disk, bool has_initrd);
+bool panic_watch_hint(const char *reason, bool has_disk, bool has_initrd, enum guest_driver driver,
+	char *hint, size_t size);

@@ -21,6 +21,7 @@
 #include "vmm/kvm/fault.h"
 #include "vmm/signals.h"
 #include "vmm/vm_impl.h"
+#include "vmm/watch_facts.h"
 
 /* How long the console may go on after pvpanic told of a panic. */
 #define PANIC_GRACE_NS UINT64_C(1000000000)
@@ -127,6 +128,7 @@ static void on_console_output(void *opaque, const void *data, size_t len)
 	struct vm *vm = console->vm;
 
 	boot_timer_note(vm->machine.hooks.boot_timer, BOOT_STEP_CONSOLE);
+	watchdog_hear(&vm->watchdog);
 	pthread_mutex_lock(&vm->mutex);
 	panic_watch_feed(&console->panic, data, len);
 	pthread_mutex_unlock(&vm->mutex);
@@ -165,8 +167,7 @@ bool vm_resume(struct vm *vm)
 /* Says what the guest's kernel said; false when it did not panic. */
 static bool end_if_panicked(struct vm *vm)
 {
-	char reason[PANIC_WATCH_LINE_MAX] = "";
-	const char *hint;
+	char reason[PANIC_WATCH_LINE_MAX] = "", hint[WATCH_TEXT_MAX];
 	bool panicked;
 
 	pthread_mutex_lock(&vm->mutex);
@@ -182,19 +183,29 @@ static bool end_if_panicked(struct vm *vm)
 	pthread_mutex_unlock(&vm->mutex);
 	if (!panicked)
 		return false;
-	hint = panic_watch_hint(reason, vm->config->disk_count > 0, vm->config->initrd_count > 0);
 	log_error("the guest's kernel panicked%s%s", reason[0] ? ": " : ".", reason);
-	if (hint)
+	if (panic_watch_hint(reason, vm->config->disk_count > 0, vm->config->initrd_count > 0,
+		    watch_root_driver(vm), hint, sizeof(hint)))
 		log_error("%s.", hint);
 	vm_end(vm, EXIT_CODE_PANIC);
 	return true;
+}
+
+static void end_timed_out(struct vm *vm)
+{
+	vm_end(vm, EXIT_CODE_TIMEOUT);
 }
 
 void vm_restart(struct vm *vm)
 {
 	int ret;
 
+	if (vm->has_timed_out) {
+		end_timed_out(vm);
+		return;
+	}
 	set_state(vm, VM_RESETTING);
+	watchdog_forget(vm);
 	machine_halt(&vm->machine);
 	ret = machine_reset(&vm->machine, vm->err);
 	/* What the stopped vCPUs still said belongs to the old life. */
@@ -225,12 +236,27 @@ static void reset(struct vm *vm)
 	vm_restart(vm);
 }
 
+static void advise_on_crash(const struct vcpu *vcpu)
+{
+	if (vcpu_has_shut_down(vcpu))
+		log_error("an IDT with handlers for exceptions 8, 13 and 14 would tell the guest "
+			  "itself what was wrong");
+	else if (!cpu_x86_has_virtualization())
+		log_error("this host's KVM interprets the guest and lacks some instructions: vmm "
+			  "doctor says more");
+}
+
 static void crash(struct vm *vm, struct vcpu *vcpu)
 {
+	uint64_t code;
+
 	/* No vCPU may change memory while it is being looked at. */
 	machine_pause(&vm->machine);
 	term_restore();
 	vcpu_explain(vcpu, stderr);
+	if (vcpu_find_code(vcpu, &code))
+		watchdog_say_place(vm, "RIP", code);
+	advise_on_crash(vcpu);
 	vm_end(vm, EXIT_CODE_CRASH);
 }
 
@@ -250,6 +276,10 @@ static void handle_event(void *opaque)
 	pthread_mutex_unlock(&vm->mutex);
 	if (vm->state != VM_RUNNING)
 		return;
+	if (vm->has_timed_out && event != VM_EVENT_NONE) {
+		end_timed_out(vm);
+		return;
+	}
 	switch (event) {
 	case VM_EVENT_NONE:
 		/* The panic's text may still be on its way to the console. */
@@ -287,7 +317,11 @@ static void handle_timeout(void *opaque)
 
 	log_error("the time limit of %g seconds is reached; the guest is ended",
 		(double)vm->config->timeout_ms / 1000);
-	vm_end(vm, EXIT_CODE_TIMEOUT);
+	vm->has_timed_out = true;
+	if (vm->state == VM_RUNNING)
+		watchdog_tell(vm, end_timed_out);
+	else
+		end_timed_out(vm);
 }
 
 /* ---- Signals and keys ---- */
@@ -409,6 +443,7 @@ static int start(struct vm *vm, struct err *err)
 	if (ret < 0)
 		return ret;
 	vm->started_ns = util_now_ns();
+	watchdog_start(vm, interactive);
 	if (vm->is_claimed)
 		ret = control_start(&vm->control, vm->claim.listen_fd, loop, vm_commands, vm, err);
 	if (ret < 0)
@@ -476,6 +511,7 @@ int vm_run(struct vm_config *config, struct err *err)
 		}
 		loop_fd_remove(&vm.signal_watch);
 		control_stop(vm.control);
+		watchdog_finish(&vm.watchdog);
 		machine_finish(&vm.machine);
 	}
 	if (vm.is_claimed)

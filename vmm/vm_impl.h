@@ -12,6 +12,7 @@
 #include "vmm/machine.h"
 #include "vmm/panic_watch.h"
 #include "vmm/runtime_dir.h"
+#include "vmm/watchdog.h"
 
 enum vm_state {
 	VM_BUILDING,
@@ -59,6 +60,8 @@ struct vm {
 	unsigned signals_seen;
 	int last_signal;
 	struct log_limit resets;
+	bool has_timed_out;
+	struct watchdog watchdog;
 
 	struct runtime_name claim; /* the name under which others find this machine */
 	bool is_claimed;

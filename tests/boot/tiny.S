@@ -22,6 +22,40 @@ start:
 	jmp	1b
 #elif defined(ACTION_SPIN)
 	jmp	start
+#elif defined(ACTION_SPIN_OPEN)
+	/* An endless loop that interrupts could come into. */
+	sti
+1:	jmp	1b
+#elif defined(ACTION_IDLE)
+	/* As a kernel that has nothing to do. */
+1:	sti
+	hlt
+	jmp	1b
+#elif defined(ACTION_COMPUTE)
+	/* Copies memory for ever: busy, not stuck. */
+	sti
+1:	mov	$0x200000, %esi
+	mov	$0x300000, %edi
+	mov	$0x10000, %ecx
+2:	mov	(%esi), %eax
+	mov	%eax, (%edi)
+	add	$4, %esi
+	add	$4, %edi
+	loop	2b
+	jmp	1b
+#elif defined(ACTION_STORM)
+	/* Waits for hardware that is not there. */
+	mov	$0x1234, %dx
+1:	in	%dx, %al
+	test	$1, %al
+	jnz	1b
+#elif defined(ACTION_AT_E9)
+	/* Prints on the debug console, and then has nothing to do. */
+	mov	$'E', %al
+	out	%al, $0xe9
+1:	sti
+	hlt
+	jmp	1b
 #elif defined(ACTION_EXIT)
 	/* With status VALUE. */
 	mov	$VALUE, %eax

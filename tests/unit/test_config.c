@@ -115,6 +115,27 @@ static void test_times(void **state)
 	}
 }
 
+static void test_watchdog(void **state)
+{
+	struct fake_words line;
+
+	(void)state;
+	fake_words_parse_good(&line, "--kernel k");
+	assert_false(line.config.has_watchdog);
+	config_finish(&line.config);
+	fake_words_parse_good(&line, "--kernel k --watchdog 2.5 --symbols /map");
+	assert_true(line.config.has_watchdog && !line.config.watchdog_ends);
+	assert_int_equal(line.config.watchdog_ms, 2500);
+	assert_string_equal(line.config.symbols, "/map");
+	config_finish(&line.config);
+	fake_words_parse_good(&line, "--kernel k --watchdog 3,exit");
+	assert_true(line.config.watchdog_ends);
+	config_finish(&line.config);
+	fake_words_parse_good(&line, "--kernel k --watchdog off");
+	assert_true(line.config.has_watchdog && !line.config.watchdog_ms);
+	config_finish(&line.config);
+}
+
 static void test_consoles_share_one_place(void **state)
 {
 	static const struct {
@@ -353,6 +374,11 @@ static void test_bad_lines_are_sentences(void **state)
 		{K "--debugcon maybe", "--debugcon: 'maybe' is none of", ""},
 		{K "--timeout 0", "--timeout: 0 is out of range", ""},
 		{K "--timeout 1m", "'1m' is not a number of seconds", ""},
+		{K "--watchdog 0", "--watchdog: 0 is out of range", ""},
+		{K "--watchdog on", "'on' is not a number of seconds", ""},
+		{K "--watchdog 5,stop", "neither off, nor seconds, nor seconds with ,exit", ""},
+		{K "--watchdog off,exit", "'off' is not a number of seconds", ""},
+		{K "--watchdog 1234567890123456789012345", "is no number of seconds", ""},
 		{K "--timeout 99999999", "out of range", ""},
 		{K "--grace never", "'never' is not a number of seconds", ""},
 		{K "-qv", "exclude each other", ""},
@@ -416,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_all_options),
 		cmocka_unit_test(test_other_names),
 		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_watchdog),
 		cmocka_unit_test(test_consoles_share_one_place),
 		cmocka_unit_test(test_kernel_console),
 		cmocka_unit_test(test_ports),

@@ -70,16 +70,59 @@ static void test_endless_line_and_zero_bytes_are_harmless(void **state)
 	assert_null(panic_watch_reason(&watch));
 }
 
+static const char *hint(
+	const char *reason, bool has_disk, bool has_initrd, enum guest_driver driver)
+{
+	static char text[300];
+	bool known = panic_watch_hint(reason, has_disk, has_initrd, driver, text, sizeof(text));
+
+	assert_int_equal(known, text[0] != '\0');
+	return text;
+}
+
 static void test_hint_fits_what_the_machine_was_given(void **state)
+{
+	const char *reason = "VFS: Unable to mount root fs on unknown-block(0,0)";
+	const enum guest_driver ready = GUEST_DRIVER_READY;
+
+	(void)state;
+	assert_non_null(strstr(hint(reason, false, false, ready), "--disk"));
+	assert_non_null(strstr(hint(reason, false, true, ready), "/init"));
+	assert_non_null(strstr(hint("Out of memory: x", true, true, ready), "--memory"));
+	assert_string_equal(
+		hint("stack-protector: Kernel stack is corrupted", true, true, ready), "");
+}
+
+static void test_hint_names_the_driver_that_is_missing(void **state)
 {
 	const char *reason = "VFS: Unable to mount root fs on unknown-block(0,0)";
 
 	(void)state;
-	assert_non_null(strstr(panic_watch_hint(reason, false, false), "--disk"));
-	assert_non_null(strstr(panic_watch_hint(reason, false, true), "/init"));
-	assert_non_null(strstr(panic_watch_hint(reason, true, false), "virtio_blk"));
-	assert_non_null(strstr(panic_watch_hint("Out of memory: x", true, true), "--memory"));
-	assert_null(panic_watch_hint("stack-protector: Kernel stack is corrupted", true, true));
+	assert_non_null(strstr(hint(reason, true, false, GUEST_DRIVER_NO_BUS),
+		"CONFIG_VIRTIO_MMIO and CONFIG_VIRTIO_BLK"));
+	assert_non_null(
+		strstr(hint(reason, true, false, GUEST_DRIVER_NONE), "needs CONFIG_VIRTIO_BLK"));
+	assert_non_null(strstr(hint(reason, true, false, GUEST_DRIVER_STARTING), "has begun"));
+	assert_non_null(strstr(hint(reason, true, false, GUEST_DRIVER_READY), "root="));
+	assert_int_equal(guest_driver_of_status(0), GUEST_DRIVER_NO_BUS);
+	assert_int_equal(guest_driver_of_status(1), GUEST_DRIVER_NONE);
+	assert_int_equal(guest_driver_of_status(3), GUEST_DRIVER_STARTING);
+	assert_int_equal(guest_driver_of_status(0x83), GUEST_DRIVER_STARTING);
+	assert_int_equal(guest_driver_of_status(0xf), GUEST_DRIVER_READY);
+}
+
+static void test_last_line_is_the_one_being_printed(void **state)
+{
+	struct panic_watch watch = {0};
+
+	(void)state;
+	assert_string_equal(panic_watch_last_line(&watch), "");
+	feed(&watch, "Waiting for root device /dev/vda...\r\n");
+	assert_string_equal(panic_watch_last_line(&watch), "Waiting for root device /dev/vda...");
+	feed(&watch, "\r\nlog");
+	assert_string_equal(panic_watch_last_line(&watch), "log");
+	feed(&watch, "in: ");
+	assert_string_equal(panic_watch_last_line(&watch), "login: ");
 }
 
 int main(void)
@@ -90,6 +133,8 @@ int main(void)
 		cmocka_unit_test(test_old_panic_words_do_not_count),
 		cmocka_unit_test(test_endless_line_and_zero_bytes_are_harmless),
 		cmocka_unit_test(test_hint_fits_what_the_machine_was_given),
+		cmocka_unit_test(test_hint_names_the_driver_that_is_missing),
+		cmocka_unit_test(test_last_line_is_the_one_being_printed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,8 @@
 	X(EXIT_CODE_RESET, 32, "the guest asked for a reset and --no-reboot was given")            \
 	X(EXIT_CODE_CRASH, 33, "the guest crashed (triple fault, or KVM could not go on)")         \
 	X(EXIT_CODE_PANIC, 34, "the guest's kernel panicked")                                      \
-	X(EXIT_CODE_TIMEOUT, 36, "the --timeout was reached")
+	X(EXIT_CODE_TIMEOUT, 36, "the --timeout was reached")                                      \
+	X(EXIT_CODE_HUNG, 37, "the guest hung, and --watchdog N,exit was given")
 
 #define EXIT_CODE_ENUM(name, value, text) name = value,
 enum exit_code {

@@ -464,3 +464,17 @@ void vcpu_explain(struct vcpu *vcpu, FILE *out)
 	}
 	print_exits(&vcpu->exits, out);
 }
+
+bool vcpu_find_code(const struct vcpu *vcpu, uint64_t *code)
+{
+	struct snapshot s;
+
+	take_snapshot(vcpu, &s);
+	*code = code_address(&s);
+	return s.has_regs;
+}
+
+bool vcpu_has_shut_down(const struct vcpu *vcpu)
+{
+	return vcpu->has_event && vcpu->event == VCPU_EVENT_SHUTDOWN;
+}

@@ -8,7 +8,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "vmm/kvm/vcpu.h"
@@ -21,3 +23,9 @@ void vcpu_explain_sentence(struct vcpu *vcpu, char *text, size_t size);
 
 /* The sentence and the whole dump, about 40 lines of plain ASCII. */
 void vcpu_explain(struct vcpu *vcpu, FILE *out);
+
+/* The linear address of the instruction it stands at; false when KVM has lost it. */
+bool vcpu_find_code(const struct vcpu *vcpu, uint64_t *code);
+
+/* What it reported last was a triple fault. */
+bool vcpu_has_shut_down(const struct vcpu *vcpu);
