@@ -184,13 +184,12 @@ static const struct fallback fallbacks[] = {
 		"start no login there"},
 };
 
-/* Up to the '=' of a word, or all of it. */
-static bool said_name_of(const char *user, const char *word)
+bool cmdline_has_name_of(const char *line, const char *word)
 {
 	char name[64];
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
-	return cmdline_has(user, name);
+	return cmdline_has(line, name);
 }
 
 static bool said_any(const char *user, const struct fallback *fallback)
@@ -231,7 +230,7 @@ int cmdline_build(const struct cmdline_request *request, char *buf, size_t size,
 		}
 	}
 	for (size_t i = 0; request->more && request->more[i]; i++)
-		if (!said_name_of(user, request->more[i])) {
+		if (!cmdline_has_name_of(user, request->more[i])) {
 			explain("%-16s the machine's profile", request->more[i]);
 			add(&line, request->more[i]);
 		}

@@ -48,3 +48,6 @@ int cmdline_build(const struct cmdline_request *request, char *buf, size_t size,
  * or `name=…`. As in Linux, '-' and '_' are the same. `line` may be NULL.
  */
 bool cmdline_has(const char *line, const char *name);
+
+/* The same for the name of a word: "panic" of "panic=-1". */
+bool cmdline_has_name_of(const char *line, const char *word);

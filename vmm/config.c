@@ -180,6 +180,11 @@ const struct opt config_options[] = {
 		FIELD(boot_sector),
 		.help = "Start the boot sector of the first --disk, or of a --kernel that looks "
 			"like a disk, as the BIOS of a PC does."},
+	{.name = "no-boot-words",
+		.type = OPT_FLAG,
+		FIELD(no_boot_words),
+		.help = "Do not tell a Linux kernel to leave out what only costs time at its "
+			"start: see MACHINES in the manual."},
 	{.name = "no-unpack",
 		.type = OPT_FLAG,
 		FIELD(no_unpack),

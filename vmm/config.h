@@ -132,6 +132,7 @@ struct vm_config {
 	bool hugepages;
 	bool no_unpack;
 	bool no_kernel_cache;
+	bool no_boot_words; /* the kernel is told nothing that only makes it start faster */
 	bool no_rng;
 	bool no_balloon;
 	struct vsock_config vsock;

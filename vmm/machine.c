@@ -593,6 +593,13 @@ bool machine_press_power_button(struct machine *machine)
 	return true;
 }
 
+void machine_describe_words(const struct machine *machine, char *text, size_t size)
+{
+	text[0] = '\0';
+	if (!boot_is_own(machine->boot))
+		machine_cmdline_describe_words(machine->config, text, size);
+}
+
 void machine_describe(const struct machine *machine, char *text, size_t size)
 {
 	const struct vm_config *config = machine->config;

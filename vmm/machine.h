@@ -133,3 +133,6 @@ bool machine_press_power_button(struct machine *machine);
 
 /* One line for people: what runs with what. */
 void machine_describe(const struct machine *machine, char *text, size_t size);
+
+/* The words that only make its kernel start faster; "" if there are none. */
+void machine_describe_words(const struct machine *machine, char *text, size_t size);

@@ -4,6 +4,7 @@
 #include "vmm/machine_cmdline.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -87,4 +88,19 @@ int machine_cmdline_build(const struct vm_config *config, const struct machine_c
 	if (ret >= 0)
 		log_debug("kernel command line: %s", buf);
 	return ret;
+}
+
+void machine_cmdline_describe_words(const struct vm_config *config, char *text, size_t size)
+{
+	const char *const *words = machine_profile_words(config);
+	size_t len = 0;
+
+	text[0] = '\0';
+	/* This profile's words are part of what the machine is. */
+	if (config->profile == PROFILE_MICRO)
+		return;
+	for (; *words && len < size; words++)
+		if (!cmdline_has_name_of(config->append, *words))
+			len += (size_t)snprintf(
+				text + len, size - len, "%s%s", len ? " " : "", *words);
 }

@@ -26,3 +26,6 @@ struct machine_cmdline_facts {
 /* Writes the whole line, terminated. Error: -errno and a sentence when it is too long. */
 int machine_cmdline_build(const struct vm_config *config, const struct machine_cmdline_facts *facts,
 	char *buf, size_t size, struct err *err);
+
+/* The words in the line of a Linux kernel that only make its start faster; "" if there are none. */
+void machine_cmdline_describe_words(const struct vm_config *config, char *text, size_t size);

@@ -418,10 +418,21 @@ static bool watch_consoles(struct vm *vm)
 	return interactive;
 }
 
+static void print_description(const struct vm *vm, bool interactive)
+{
+	char text[300];
+
+	machine_describe(&vm->machine, text, sizeof(text));
+	log_info("%s%s", text, interactive ? "; Ctrl-a x quits, Ctrl-a h helps" : "");
+	machine_describe_words(&vm->machine, text, sizeof(text));
+	if (text[0])
+		log_info("the kernel is told %s, to start faster; not so with --no-boot-words",
+			text);
+}
+
 static int start(struct vm *vm, struct err *err)
 {
 	struct loop *loop = vm->machine.loop;
-	char text[300];
 	bool interactive;
 	int ret;
 
@@ -430,8 +441,8 @@ static int start(struct vm *vm, struct err *err)
 		return err_set(err, EXIT_CODE_INTERNAL, -ret, "can't watch for signals: %s",
 			strerror(-ret));
 	interactive = watch_consoles(vm);
-	machine_describe(&vm->machine, text, sizeof(text));
-	log_info("%s%s", text, interactive ? "; Ctrl-a x quits, Ctrl-a h helps" : "");
+	if (log_is_enabled(LOG_INFO))
+		print_description(vm, interactive);
 	if (vm->config->timeout_ms)
 		loop_timer_arm(loop, &vm->timeout, vm->config->timeout_ms * UINT64_C(1000000));
 	set_state(vm, VM_RUNNING);

@@ -38,7 +38,8 @@ static void test_defaults(void **state)
 	assert_int_equal(line.config.timeout_ms, 0);
 	assert_int_equal(line.config.grace_ms, 30000);
 	assert_false(line.config.no_reboot || line.config.hugepages || line.config.no_unpack ||
-		line.config.no_kernel_cache || line.config.quiet || line.config.verbose);
+		line.config.no_kernel_cache || line.config.no_boot_words || line.config.quiet ||
+		line.config.verbose);
 	config_finish(&line.config);
 }
 

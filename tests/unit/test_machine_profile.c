@@ -15,6 +15,7 @@
 
 #include "vmm/config.h"
 #include "vmm/machine_paper.h"
+#include "vmm/machine_cmdline.h"
 #include "vmm/machine_profile.h"
 
 enum {
@@ -76,8 +77,33 @@ static void pc_is_the_default(void **state)
 	assert_int_equal(config.profile, PROFILE_PC);
 	assert_int_equal(config.nic_count, 1);
 	assert_false(config.no_rng || config.no_balloon);
-	assert_null(machine_profile_words(&config)[0]);
+	assert_string_equal(machine_profile_words(&config)[0], "cryptomgr.notests");
 	config_finish(&config);
+}
+
+static void words_for_a_fast_start(void **state)
+{
+	char text[100];
+
+	(void)state;
+	assert_int_equal(parse("--kernel k"), 0);
+	machine_cmdline_describe_words(&config, text, sizeof(text));
+	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0");
+	machine_cmdline_describe_words(&config, text, 8);
+	assert_string_equal(text, "cryptom");
+	config_finish(&config);
+	/* A person's word of the same name is the one that counts. */
+	assert_int_equal(parse("--kernel k --append pci=conf1"), 0);
+	machine_cmdline_describe_words(&config, text, sizeof(text));
+	assert_string_equal(text, "cryptomgr.notests pmtmr=0");
+	config_finish(&config);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			parse(i ? "--kernel k --machine micro" : "--kernel k --no-boot-words"), 0);
+		machine_cmdline_describe_words(&config, text, sizeof(text));
+		assert_string_equal(text, "");
+		config_finish(&config);
+	}
 }
 
 static void what_can_not_go_together(void **state)
@@ -214,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(micro_has_what_is_asked_for),
 		cmocka_unit_test(pc_is_the_default),
+		cmocka_unit_test(words_for_a_fast_start),
 		cmocka_unit_test(what_can_not_go_together),
 		cmocka_unit_test(classes_of_a_profile),
 		cmocka_unit_test(dump_of_any_machine),
