@@ -107,13 +107,15 @@ class Artefacts:
     def __init__(self, guests, work):
         self.files = {}
         self.work = work
-        self.stock_bz = self.take(guests, "default/vmlinuz-cloud", "vmlinuz")
-        self.micro_elf = self.take(guests, "micro/vmlinux", "micro-vmlinux")
-        self.micro_bz = self.take(guests, "micro/bzImage", "micro-bzImage")
+        self.kernels = {
+            "bz": self.take(guests, "default/vmlinuz-cloud", "vmlinuz"),
+            "elf": os.path.join(work, "vmlinux"),
+            "micro": self.take(guests, "micro/vmlinux", "micro-vmlinux"),
+            "micro-bz": self.take(guests, "micro/bzImage", "micro-bzImage"),
+        }
         self.initrd = self.take(guests, "micro/up.cpio", "up.cpio")
-        self.stock_elf = os.path.join(work, "vmlinux")
-        unpack_kernel(self.stock_bz, self.stock_elf)
-        self.files["vmlinux (from vmlinuz)"] = describe(self.stock_elf)
+        unpack_kernel(self.kernels["bz"], self.kernels["elf"])
+        self.files["vmlinux (from vmlinuz)"] = describe(self.kernels["elf"])
         self.root = os.path.join(work, "root")
         os.makedirs(self.root)
         unpack_cpio(self.initrd, self.root)

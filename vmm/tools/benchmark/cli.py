@@ -36,7 +36,8 @@ report: writes the report of an earlier result again.
   -q, --quiet               only the table
   -h, --help                this text
 
-Results: result.json (all of it), result.csv (a line for each run), report.html, report.md.
+Results: result.json (all of it), result.csv (a line for each run), report.html, report.md,
+and the report's charts as SVG.
 Exit status: 0; 1 failed; 2 the command line is wrong; 3 KVM can't be used; 4 a file is missing.
 """
 

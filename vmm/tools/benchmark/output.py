@@ -30,6 +30,8 @@ def write_all(result, folder):
     files = {"result.json": json.dumps(result, indent=1, ensure_ascii=False) + "\n",
              "result.csv": csv_of(result), "report.md": tables.markdown(result),
              "report.html": report.html_of(result)}
+    for key, picture in report.charts_of(result).items():
+        files["chart-%s.svg" % key] = picture + "\n"
     for name, text in files.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)

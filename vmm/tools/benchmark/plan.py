@@ -67,12 +67,10 @@ class Plan:
         return path
 
     def firecracker_config(self, name, kernel, words):
-        images = {"elf": self.artefacts.stock_elf, "bz": self.artefacts.stock_bz,
-                  "micro": self.artefacts.micro_elf}
         path = os.path.join(self.folder("firecracker"), name + ".json")
         with open(path, "w", encoding="utf-8") as file:
             json.dump({
-                "boot-source": {"kernel_image_path": images[kernel],
+                "boot-source": {"kernel_image_path": self.artefacts.kernels[kernel],
                                 "initrd_path": self.artefacts.initrd, "boot_args": words},
                 "drives": [],
                 "machine-config": {"vcpu_count": 1, "mem_size_mib": self.memory_mib},

@@ -58,15 +58,14 @@ def phases_of(result, case):
 
 
 def chart(result, key, title):
-    cases = tables.cases_of(result, key)
-    if not cases:
-        return ""
-    unit = tables.unit_of(result)
+    """(the bars as SVG, the labels of those that are too long for it)."""
     rows = []
-    for case in cases:
+    for case in tables.cases_of(result, key):
         kernel = {"elf": ", ELF", "bz": ", bzImage"}.get(case["kernel"], "")
         rows.append((case["label"] + kernel, phases_of(result, case),
-                     "%s" % tables.figure(case["summary"]["end"])))
+                     tables.figure(case["summary"]["end"])))
+    if not rows:
+        return "", []
     # What is twenty times the median would leave nothing of the others.
     ends = sorted(sum(amounts.values()) for _, amounts, _ in rows)
     limit = 20 * ends[len(ends) // 2]
@@ -74,7 +73,17 @@ def chart(result, key, title):
     rows = [row for row in rows if sum(row[1].values()) <= limit]
     used = {phase: shade for phase, shade in PHASES.items()
             if any(row[1].get(phase) for row in rows)}
-    picture = svg.bars(rows, used, unit, title + ": exec → reaped")
+    return svg.bars(rows, used, tables.unit_of(result), title + ": exec → reaped"), left_out
+
+
+def charts_of(result):
+    """The charts by themselves: {key of the table: SVG}."""
+    found = {key: chart(result, key, title)[0] for key, title, _ in result["tables"]}
+    return {key: picture for key, picture in found.items() if picture}
+
+
+def chart_html(result, key, title):
+    picture, left_out = chart(result, key, title)
     if left_out:
         picture += "<p class=small>Too long for this chart: %s.</p>" % escape(", ".join(left_out))
     return picture
@@ -129,7 +138,7 @@ def quoted(word):
 
 
 def html_of(result):
-    charts = {title: chart(result, key, title) for key, title, _ in result["tables"]}
+    charts = {title: chart_html(result, key, title) for key, title, _ in result["tables"]}
     parts = head(result)
     for title, words, rows in tables.sections(result):
         parts.append("<section><h2>%s</h2><p>%s</p>%s%s</section>" % (

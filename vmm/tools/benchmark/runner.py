@@ -1,4 +1,5 @@
-"""The rounds: each case once a round, in an order that rotates; the first two do not count."""
+"""The rounds: each case once a round, in an order that rotates. The first two runs of each do not
+count: the one that shows whether it comes up at all, and the first round."""
 
 import json
 import os
@@ -99,13 +100,12 @@ class Runner:
         """name: its runs that count, those without an init mark apart."""
         kept = {case.name: [] for case in cases}
         lost = {case.name: 0 for case in cases}
-        for number in range(runs + WARM_UPS):
-            is_warm_up = number < WARM_UPS
-            self.say("round %d of %d%s" % (number + 1, runs + WARM_UPS,
-                                           " (warm-up)" if is_warm_up else ""))
+        for number in range(runs + 1):
+            is_warm_up = number == 0
+            self.say("round %d of %d" % (number, runs) if number else "warm-up")
             turn = number % len(cases)
             for case in cases[turn:] + cases[:turn]:
-                if case.is_minor and number % 3 != WARM_UPS % 3:
+                if case.is_minor and number % 3 != 1:
                     continue
                 if is_cold:
                     drop_caches()
