@@ -142,8 +142,7 @@ union one_msr {
 	uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
 };
 
-/* False when KVM does not know the MSR. `fd` is a vCPU's or, for what KVM offers, /dev/kvm's. */
-static bool get_msr(int fd, uint32_t index, uint64_t *value)
+bool cpu_x86_get_msr(int fd, uint32_t index, uint64_t *value)
 {
 	union one_msr msr = {.room = {0}};
 
@@ -155,7 +154,7 @@ static bool get_msr(int fd, uint32_t index, uint64_t *value)
 	return true;
 }
 
-static bool set_msr(int fd, uint32_t index, uint64_t value)
+bool cpu_x86_set_msr(int fd, uint32_t index, uint64_t value)
 {
 	union one_msr msr = {.room = {0}};
 
@@ -174,15 +173,15 @@ static void set_msrs(const struct kvm *kvm, int vcpu_fd, struct cpuid_table *tab
 	const struct cpuid_leaf *features = cpuid_find(table, 7, 0);
 	uint64_t value;
 
-	if (get_msr(vcpu_fd, MSR_IA32_MISC_ENABLE, &value))
-		set_msr(vcpu_fd, MSR_IA32_MISC_ENABLE, value | MISC_ENABLE_FAST_STRING);
+	if (cpu_x86_get_msr(vcpu_fd, MSR_IA32_MISC_ENABLE, &value))
+		cpu_x86_set_msr(vcpu_fd, MSR_IA32_MISC_ENABLE, value | MISC_ENABLE_FAST_STRING);
 	/* All of memory is cached; without MTRRs Linux would switch its PAT off as well. */
-	if (!set_msr(vcpu_fd, MSR_MTRR_DEF_TYPE, MTRR_ENABLE | MTRR_WRITE_BACK))
+	if (!cpu_x86_set_msr(vcpu_fd, MSR_MTRR_DEF_TYPE, MTRR_ENABLE | MTRR_WRITE_BACK))
 		log_debug("KVM refuses the MTRR default type");
 	/* Which processor bugs the guest need not work round. */
 	if (features && (features->edx & ECX7_ARCH_CAPS_IN_EDX) &&
-		get_msr(kvm->dev_fd, MSR_IA32_ARCH_CAPABILITIES, &value) &&
-		!set_msr(vcpu_fd, MSR_IA32_ARCH_CAPABILITIES, value))
+		cpu_x86_get_msr(kvm->dev_fd, MSR_IA32_ARCH_CAPABILITIES, &value) &&
+		!cpu_x86_set_msr(vcpu_fd, MSR_IA32_ARCH_CAPABILITIES, value))
 		log_debug("KVM refuses IA32_ARCH_CAPABILITIES; its own default stays");
 }
 

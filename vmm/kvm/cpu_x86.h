@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "vmm/base/err.h"
 #include "vmm/core/cpu_entry.h"
@@ -20,6 +21,10 @@ int cpu_x86_init(
 
 /* The registers of `entry`. Error: -errno and a sentence. */
 int cpu_x86_enter(int vcpu_fd, const struct cpu_entry *entry, struct err *err);
+
+/* One MSR; `fd` is a vCPU's or, for what KVM offers, /dev/kvm's. False when KVM refuses it. */
+bool cpu_x86_get_msr(int fd, uint32_t index, uint64_t *value);
+bool cpu_x86_set_msr(int fd, uint32_t index, uint64_t value);
 
 /*
  * True when this host's processor shows VT-x or AMD-V. Where it does not and /dev/kvm is

@@ -21,6 +21,7 @@
 	X(EXIT_KIND_INTERRUPTED, "interrupted")                                                    \
 	X(EXIT_KIND_INTERNAL_ERROR, "internal error")                                              \
 	X(EXIT_KIND_FAIL_ENTRY, "failed entry")                                                    \
+	X(EXIT_KIND_DEBUG, "debug stop")                                                           \
 	X(EXIT_KIND_OTHER, "other")
 
 #define EXIT_KIND_ENUM(name, text) name,

@@ -369,6 +369,18 @@ int kvm_set_memory(struct kvm *kvm, unsigned slot, uint64_t gpa, uint64_t size, 
 	return 0;
 }
 
+void *kvm_find_memory(const struct kvm *kvm, uint64_t gpa, uint64_t len)
+{
+	for (unsigned i = 0; i < KVM_SLOTS_MAX; i++) {
+		const struct kvm_slot *slot = &kvm->slots[i];
+
+		if (slot->used && gpa >= slot->gpa &&
+			util_range_inside(gpa - slot->gpa, len, slot->size))
+			return (uint8_t *)slot->host + (gpa - slot->gpa);
+	}
+	return NULL;
+}
+
 int kvm_take_dirty(struct kvm *kvm, unsigned slot, uint64_t *bitmap)
 {
 	struct kvm_dirty_log log = {.slot = slot, .dirty_bitmap = bitmap};

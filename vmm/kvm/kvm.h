@@ -131,6 +131,9 @@ void kvm_destroy_vm(struct kvm *kvm);
 int kvm_set_memory(struct kvm *kvm, unsigned slot, uint64_t gpa, uint64_t size, void *host,
 	unsigned flags, struct err *err);
 
+/* The host's address of [gpa, gpa + len) if it lies in one slot, else NULL. */
+void *kvm_find_memory(const struct kvm *kvm, uint64_t gpa, uint64_t len);
+
 /*
  * The pages of a slot with KVM_MEMORY_LOG_WRITES that the guest has written to since the last call:
  * bit n of the 64-bit words of `bitmap` for page n, at times of one that it has only read as well.

@@ -40,6 +40,7 @@ const char *vcpu_event_name(enum vcpu_event event)
 		[VCPU_EVENT_SYSTEM_CRASH] = "crash reported",
 		[VCPU_EVENT_INTERNAL_ERROR] = "KVM internal error",
 		[VCPU_EVENT_FAIL_ENTRY] = "failed entry",
+		[VCPU_EVENT_DEBUG] = "debug stop",
 		[VCPU_EVENT_HALT] = "halt",
 	};
 
@@ -110,6 +111,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 		close(vcpu->fd);
 	pthread_cond_destroy(&vcpu->changed);
 	pthread_mutex_destroy(&vcpu->lock);
+	free(vcpu->debugger);
 	free(vcpu);
 }
 
@@ -237,6 +239,11 @@ static void handle_exit(struct vcpu *vcpu)
 		record(vcpu, EXIT_KIND_FAIL_ENTRY, run->fail_entry.hardware_entry_failure_reason);
 		report(vcpu, VCPU_EVENT_FAIL_ENTRY);
 		break;
+	case KVM_EXIT_DEBUG:
+		record(vcpu, EXIT_KIND_DEBUG, run->debug.arch.pc);
+		if (vcpu_debug_handle_exit(vcpu))
+			report(vcpu, VCPU_EVENT_DEBUG);
+		break;
 	default:
 		record(vcpu, EXIT_KIND_OTHER, run->exit_reason);
 		report(vcpu, VCPU_EVENT_INTERNAL_ERROR);
@@ -321,6 +328,11 @@ static void run_guest(struct vcpu *vcpu)
 
 /* ---- The thread ---- */
 
+static bool is_more_of_access(uint32_t reason)
+{
+	return reason == KVM_EXIT_IO || reason == KVM_EXIT_MMIO || reason == KVM_EXIT_DEBUG;
+}
+
 /* KVM finishes an access (writes what was read into a register) at the next entry only. */
 static void complete_access(struct vcpu *vcpu)
 {
@@ -329,9 +341,11 @@ static void complete_access(struct vcpu *vcpu)
 	if (vcpu->has_event || (reason != KVM_EXIT_IO && reason != KVM_EXIT_MMIO))
 		return;
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
-	/* An access of more than one part (a page crossed) gives the next part instead. */
-	while (ioctl(vcpu->fd, KVM_RUN, 0) == 0 &&
-		(vcpu->run->exit_reason == KVM_EXIT_IO || vcpu->run->exit_reason == KVM_EXIT_MMIO))
+	/*
+	 * An access of more than one part (a page crossed) gives the next part instead, and a step
+	 * over it may end here.
+	 */
+	while (ioctl(vcpu->fd, KVM_RUN, 0) == 0 && is_more_of_access(vcpu->run->exit_reason))
 		take_exit(vcpu);
 }
 

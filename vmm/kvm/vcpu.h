@@ -36,6 +36,7 @@ enum vcpu_event {
 	VCPU_EVENT_SYSTEM_CRASH,
 	VCPU_EVENT_INTERNAL_ERROR, /* KVM could not go on, or an exit we do not know */
 	VCPU_EVENT_FAIL_ENTRY,	   /* the hardware refused the processor's state */
+	VCPU_EVENT_DEBUG,	   /* what a debugger waits for: see vcpu_debug.h */
 	VCPU_EVENT_HALT, /* HLT outside KVM's own waiting: never with its interrupt chip */
 };
 

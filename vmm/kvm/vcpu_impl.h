@@ -46,6 +46,8 @@ struct vcpu {
 	enum vcpu_event event;
 	int run_errno; /* of a KVM_RUN that failed, else 0 */
 
+	struct vcpu_debugger *debugger; /* owned; NULL until there is one: see vcpu_debug.c */
+
 	pthread_t thread;
 	bool has_thread;	/* owner's thread only */
 	_Atomic unsigned wants; /* VCPU_WANT_*; changed under `lock` */
@@ -62,3 +64,6 @@ void vcpu_want(struct vcpu *vcpu, unsigned what);
 
 /* vcpu_sample.c: on the vCPU's own thread, outside of the guest. */
 void vcpu_answer_sample(struct vcpu *vcpu);
+
+/* vcpu_debug.c: a KVM_EXIT_DEBUG. True when the debugger is to see it. On the vCPU's thread. */
+bool vcpu_debug_handle_exit(struct vcpu *vcpu);

@@ -1,0 +1,158 @@
+/*
+ * See vcpu_debug.h.
+ *
+ * KVM stops for INT3 (#BP) and for what the debug registers and the trap flag give (#DB) before
+ * the guest hears of it. What is not ours is given to the guest as if nobody had looked: kernels
+ * put INT3 into their own code while they change it, and run debuggers of their own.
+ */
+#include "vmm/kvm/vcpu_debug.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include "vmm/kvm/vcpu_impl.h"
+
+enum {
+	VECTOR_DEBUG = 1,
+	VECTOR_BREAKPOINT = 3
+};
+
+/* AMD APM vol. 2, 13.1.1. */
+#define DR6_STEP	  (UINT64_C(1) << 14)
+#define DR6_TRAPS	  UINT64_C(0xf)
+#define DR7_ALWAYS_ONE	  (UINT64_C(1) << 10)
+#define DR7_GLOBAL(n)	  (UINT64_C(2) << (n)*2)
+#define DR7_KIND_SHIFT(n) (16 + (n)*4)
+#define DR7_LEN_SHIFT(n)  (18 + (n)*4)
+
+struct vcpu_debugger {
+	struct vcpu_debug_config config;
+	struct vcpu_debug plan;
+	struct vcpu_stop stop;
+};
+
+static uint64_t encode_trap(unsigned nth, const struct vcpu_trap *trap)
+{
+	static const uint64_t lens[] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2};
+
+	return DR7_GLOBAL(nth) | (uint64_t)trap->kind << DR7_KIND_SHIFT(nth) |
+		lens[trap->len] << DR7_LEN_SHIFT(nth);
+}
+
+/* `injects`: KVM_GUESTDBG_INJECT_… or 0. */
+static int tell_kvm(struct vcpu *vcpu, uint32_t injects)
+{
+	const struct vcpu_debug *plan = &vcpu->debugger->plan;
+	struct kvm_guest_debug debug = {.control = injects};
+
+	if (plan->breaks)
+		debug.control |= KVM_GUESTDBG_USE_SW_BP;
+	if (plan->step)
+		debug.control |= KVM_GUESTDBG_SINGLESTEP;
+	if (plan->trap_count) {
+		debug.control |= KVM_GUESTDBG_USE_HW_BP;
+		debug.arch.debugreg[7] = DR7_ALWAYS_ONE;
+	}
+	for (unsigned i = 0; i < plan->trap_count; i++) {
+		debug.arch.debugreg[i] = plan->traps[i].address;
+		debug.arch.debugreg[7] |= encode_trap(i, &plan->traps[i]);
+	}
+	if (debug.control)
+		debug.control |= KVM_GUESTDBG_ENABLE;
+#ifdef KVM_GUESTDBG_BLOCKIRQ
+	/* A step that ends in the handler of a timer is of no use. Old KVMs don't know this. */
+	if (plan->step) {
+		debug.control |= KVM_GUESTDBG_BLOCKIRQ;
+		if (ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug) == 0)
+			return 0;
+		debug.control &= ~(uint32_t)KVM_GUESTDBG_BLOCKIRQ;
+	}
+#endif
+	return ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug) < 0 ? -errno : 0;
+}
+
+int vcpu_debug_set(
+	struct vcpu *vcpu, const struct vcpu_debug *debug, const struct vcpu_debug_config *config)
+{
+	ASSERT(debug->trap_count <= VCPU_TRAPS_MAX);
+	if (!vcpu->debugger) {
+		vcpu->debugger = calloc(1, sizeof(*vcpu->debugger));
+		if (!vcpu->debugger)
+			return -ENOMEM;
+		vcpu->debugger->config = *config;
+	}
+	vcpu->debugger->plan = *debug;
+	return tell_kvm(vcpu, 0);
+}
+
+/* ---- Exits ---- */
+
+/* The guest's own #DB. What its DR6 would say is KVM's to hand on only if it is put there. */
+static void give_debug_to_guest(struct vcpu *vcpu, uint64_t dr6)
+{
+	struct kvm_debugregs regs;
+
+	if (ioctl(vcpu->fd, KVM_GET_DEBUGREGS, &regs) == 0) {
+		regs.dr6 |= dr6 & (DR6_STEP | DR6_TRAPS);
+		(void)ioctl(vcpu->fd, KVM_SET_DEBUGREGS, &regs);
+	}
+	(void)tell_kvm(vcpu, KVM_GUESTDBG_INJECT_DB);
+}
+
+static bool is_break(struct vcpu *vcpu, uint64_t linear)
+{
+	const struct vcpu_debug_config *config = &vcpu->debugger->config;
+	struct page_walk_regs walk;
+	struct kvm_sregs sregs;
+
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
+		return false;
+	walk = (struct page_walk_regs){sregs.cr0, sregs.cr3, sregs.cr4, sregs.efer};
+	return config->is_break(config->opaque, &walk, linear);
+}
+
+static struct vcpu_stop find_stop(struct vcpu *vcpu)
+{
+	const struct kvm_debug_exit_arch *exit = &vcpu->run->debug.arch;
+	const struct vcpu_debug *plan = &vcpu->debugger->plan;
+
+	if (exit->exception == VECTOR_BREAKPOINT) {
+		if (plan->breaks && is_break(vcpu, exit->pc))
+			return (struct vcpu_stop){.kind = VCPU_STOP_BREAK};
+		return (struct vcpu_stop){.kind = VCPU_STOP_NONE};
+	}
+	for (unsigned i = 0; i < plan->trap_count; i++)
+		if (exit->dr6 & UINT64_C(1) << i)
+			return (struct vcpu_stop){VCPU_STOP_TRAP, plan->traps[i]};
+	return (struct vcpu_stop){.kind = plan->step ? VCPU_STOP_STEP : VCPU_STOP_NONE};
+}
+
+bool vcpu_debug_handle_exit(struct vcpu *vcpu)
+{
+	struct vcpu_debugger *debugger = vcpu->debugger;
+
+	/* KVM was told of no debugger: nothing of this can come. */
+	if (!debugger)
+		return true;
+	debugger->stop = find_stop(vcpu);
+	if (debugger->stop.kind != VCPU_STOP_NONE)
+		return true;
+	if (vcpu->run->debug.arch.exception == VECTOR_BREAKPOINT)
+		(void)tell_kvm(vcpu, KVM_GUESTDBG_INJECT_BP);
+	else if (vcpu->run->debug.arch.exception == VECTOR_DEBUG)
+		give_debug_to_guest(vcpu, vcpu->run->debug.arch.dr6);
+	return false;
+}
+
+struct vcpu_stop vcpu_debug_take_stop(struct vcpu *vcpu)
+{
+	struct vcpu_stop stop = {.kind = VCPU_STOP_NONE};
+
+	if (!vcpu->debugger)
+		return stop;
+	stop = vcpu->debugger->stop;
+	vcpu->debugger->stop.kind = VCPU_STOP_NONE;
+	return stop;
+}
