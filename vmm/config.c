@@ -388,6 +388,23 @@ const struct opt config_options[] = {
 		FIELD(no_reboot),
 		.help = "A reset by the guest ends vmm, with exit status 32."},
 
+	{.name = "gdb",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_gdb,
+		.keys = config_gdb_keys,
+		.implied = GDB_PLACE_DEFAULT,
+		.value = "unix:PATH|tcp:[ADDRESS:]PORT[,KEY...]",
+		.choices = "unix: tcp:",
+		.group = "Debugging",
+		.help = "Let gdb connect, at a socket or a TCP port of this host, to stop and step "
+			"the guest and see and change its registers and memory. Alone: port 1234 "
+			"of 127.0.0.1."},
+	{.name = "gdb-wait",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct vm_config, gdb.waits),
+		.help = "The guest stands at its first instruction until gdb has connected and "
+			"says continue. Means --gdb, if that is not said."},
+
 	{.name = "boot-timer",
 		.type = OPT_CUSTOM,
 		.parse = config_parse_boot_timer,
@@ -515,6 +532,8 @@ static int check_together(struct vm_config *config, struct err *err)
 	config_check_display(config);
 	if (config_check_machine(config, err) < 0)
 		return -EINVAL;
+	if (config_check_gdb(config, err) < 0)
+		return -EINVAL;
 	if (config_check_consoles(config, err) < 0)
 		return -EINVAL;
 	return config_check_net(config, err);
@@ -551,6 +570,7 @@ void config_finish(struct vm_config *config)
 	config_finish_net(config);
 	config_finish_ports(config);
 	config_finish_display(config);
+	config_finish_gdb(config);
 }
 
 int config_check_memory(const struct vm_config *config, uint64_t host_bytes, struct err *err)

@@ -20,6 +20,7 @@
 #include "vmm/base/err.h"
 #include "vmm/base/opts.h"
 #include "vmm/base/util.h"
+#include "vmm/gdb_config.h"
 
 enum {
 	CONFIG_DISKS_MAX = 26, /* vda to vdz */
@@ -105,6 +106,16 @@ enum boot_timer_format {
 	BOOT_TIMER_JSON
 };
 
+/* --gdb and --gdb-wait */
+struct gdb_place {
+	bool is_asked_for;
+	bool waits; /* the guest, before its first instruction */
+	char *text; /* owned; the next three point into it */
+	const char *place, *arch;
+	bool is_open;
+	struct gdb_config config;
+};
+
 struct vm_config {
 	enum machine_profile profile;
 	/* Write the device tree there, or the ACPI tables, and end; NULL: not asked for */
@@ -158,6 +169,7 @@ struct vm_config {
 	const char *trace;  /* file for every exit, or NULL */
 	char *const *words; /* what all this was read from, borrowed */
 	int word_count;
+	struct gdb_place gdb;
 	uint64_t main_ns; /* when main() began (util_now_ns()), for the boot timer */
 	bool quiet;
 	bool verbose;
@@ -218,6 +230,13 @@ int config_check_kernel(const struct vm_config *config, struct err *err);
 /* The keys of --vsock, and what reads it. */
 extern const struct opt config_vsock_keys[];
 int config_parse_vsock(void *target, const struct opt *opt, const char *text, struct err *err);
+
+/* config_gdb.c: --gdb and --gdb-wait. */
+#define GDB_PLACE_DEFAULT "tcp:1234"
+extern const struct opt config_gdb_keys[];
+int config_parse_gdb(void *target, const struct opt *opt, const char *text, struct err *err);
+int config_check_gdb(struct vm_config *config, struct err *err);
+void config_finish_gdb(struct vm_config *config);
 
 /* --boot-timer, --explain */
 int config_parse_explain(void *target, const struct opt *opt, const char *text, struct err *err);

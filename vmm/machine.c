@@ -499,7 +499,7 @@ int machine_prepare(struct machine *machine, struct err *err)
 		.boot_timer = machine->hooks.boot_timer,
 		.trace = machine->trace,
 	};
-	struct cpu_entry entry;
+	struct cpu_entry entry = {.cr3 = 0};
 	int ret;
 
 	explain_head("The kernel and its tables go into guest memory");
@@ -509,6 +509,8 @@ int machine_prepare(struct machine *machine, struct err *err)
 	if (machine->config->on_paper)
 		return ret;
 	note_step(machine, BOOT_STEP_KERNEL_LOADED);
+	machine->linux_cr3 =
+		entry.mode == CPU_ENTRY_LONG64 && !boot_is_own(machine->boot) ? entry.cr3 : 0;
 	if (machine->hooks.boot_timer)
 		machine->hooks.boot_timer->kernel_source = boot_kernel_way(machine->boot);
 	explain_head("The processors");
@@ -536,8 +538,11 @@ int machine_start(struct machine *machine, struct err *err)
 		explain("KVM_RUN [4.10], on a thread for each processor: the guest runs");
 	/* From here on there are more threads than this. */
 	explain_stop();
-	for (unsigned i = 0; ret >= 0 && i < machine->vcpu_count; i++)
+	for (unsigned i = 0; ret >= 0 && i < machine->vcpu_count; i++) {
+		if (machine->starts_still)
+			vcpu_request_pause(machine->vcpus[i]);
 		ret = vcpu_start(machine->vcpus[i], err);
+	}
 	if (ret < 0)
 		machine_halt(machine);
 	return ret;
@@ -565,7 +570,8 @@ void machine_pause(struct machine *machine)
 void machine_resume(struct machine *machine)
 {
 	for (unsigned i = 0; i < machine->vcpu_count; i++)
-		vcpu_resume(machine->vcpus[i]);
+		if (!machine->keeps_still[i])
+			vcpu_resume(machine->vcpus[i]);
 }
 
 int machine_reset(struct machine *machine, struct err *err)

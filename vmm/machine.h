@@ -84,6 +84,9 @@ struct machine {
 	bool kvm_is_open;
 	struct vcpu *vcpus[CONFIG_CPUS_MAX];
 	unsigned vcpu_count; /* made so far */
+	uint64_t linux_cr3;  /* the page tables that a Linux kernel was entered with; or 0 */
+	bool starts_still;   /* machine_start() lets no guest code run */
+	bool keeps_still[CONFIG_CPUS_MAX]; /* machine_resume() leaves this one alone */
 };
 
 /*

@@ -34,7 +34,7 @@ static void set_state(struct vm *vm, enum vm_state next)
 		[VM_BUILDING] = {[VM_RUNNING] = true, [VM_ENDED] = true},
 		[VM_RUNNING] = {[VM_RESETTING] = true, [VM_PAUSED] = true, [VM_ENDED] = true},
 		[VM_RESETTING] = {[VM_RUNNING] = true, [VM_ENDED] = true},
-		[VM_PAUSED] = {[VM_RUNNING] = true, [VM_ENDED] = true},
+		[VM_PAUSED] = {[VM_RUNNING] = true, [VM_RESETTING] = true, [VM_ENDED] = true},
 		[VM_ENDED] = {[VM_ENDED] = true},
 	};
 
@@ -54,6 +54,8 @@ const char *vm_state_name(const struct vm *vm)
 		[VM_ENDED] = "ending",
 	};
 
+	if (vm->state == VM_PAUSED && vm->holds == VM_HOLD_DEBUGGER)
+		return "debugged";
 	return names[vm->state];
 }
 
@@ -64,6 +66,7 @@ void vm_end(struct vm *vm, int exit_code)
 	set_state(vm, VM_ENDED);
 	boot_timer_note(vm->machine.hooks.boot_timer, BOOT_STEP_ENDED);
 	vm->exit_code = exit_code;
+	vm_debug_note_end(vm);
 	loop_stop(vm->machine.loop, 0);
 }
 
@@ -116,6 +119,9 @@ static void on_vcpu_event(void *opaque, struct vcpu *vcpu, enum vcpu_event event
 	case VCPU_EVENT_SYSTEM_SHUTDOWN:
 		note_event(opaque, VM_EVENT_POWEROFF, 0, vcpu);
 		break;
+	case VCPU_EVENT_DEBUG:
+		vm_debug_note_event(opaque);
+		break;
 	default:
 		note_event(opaque, VM_EVENT_CRASH, 0, vcpu);
 		break;
@@ -136,21 +142,22 @@ static void on_console_output(void *opaque, const void *data, size_t len)
 
 /* ---- Standing still ---- */
 
-bool vm_pause(struct vm *vm)
+void vm_hold(struct vm *vm, unsigned who)
 {
-	if (vm->state != VM_RUNNING)
-		return false;
-	machine_pause(&vm->machine);
-	set_state(vm, VM_PAUSED);
-	return true;
+	if (vm->state == VM_RUNNING) {
+		machine_pause(&vm->machine);
+		set_state(vm, VM_PAUSED);
+	}
+	vm->holds |= who;
 }
 
-bool vm_resume(struct vm *vm)
+void vm_release(struct vm *vm, unsigned who)
 {
 	bool may_go_on;
 
-	if (vm->state != VM_PAUSED)
-		return false;
+	vm->holds &= ~who;
+	if (vm->state != VM_PAUSED || vm->holds)
+		return;
 	set_state(vm, VM_RUNNING);
 	/* What came just before the pause had to wait; after it the guest may go no further. */
 	pthread_mutex_lock(&vm->mutex);
@@ -159,6 +166,23 @@ bool vm_resume(struct vm *vm)
 	loop_post(vm->machine.loop, &vm->event_task);
 	if (may_go_on)
 		machine_resume(&vm->machine);
+}
+
+bool vm_pause(struct vm *vm)
+{
+	if (vm->state != VM_RUNNING && (vm->state != VM_PAUSED || (vm->holds & VM_HOLD_PERSON)))
+		return false;
+	vm_hold(vm, VM_HOLD_PERSON);
+	return true;
+}
+
+bool vm_resume(struct vm *vm)
+{
+	if (vm->state != VM_PAUSED || !(vm->holds & VM_HOLD_PERSON))
+		return false;
+	/* What a processor has stopped for is not to be run over. */
+	vm_debug_look(vm);
+	vm_release(vm, VM_HOLD_PERSON);
 	return true;
 }
 
@@ -198,6 +222,7 @@ static void end_timed_out(struct vm *vm)
 
 void vm_restart(struct vm *vm)
 {
+	unsigned holds = vm->holds | (vm_debug_is_attached(vm) ? VM_HOLD_DEBUGGER : 0);
 	int ret;
 
 	if (vm->has_timed_out) {
@@ -217,10 +242,16 @@ void vm_restart(struct vm *vm)
 	pthread_mutex_unlock(&vm->mutex);
 	if (ret >= 0) {
 		set_state(vm, VM_RUNNING);
+		vm->machine.starts_still = holds;
 		ret = machine_start(&vm->machine, vm->err);
 	}
-	if (ret < 0)
+	if (ret < 0) {
 		vm_end(vm, (int)vm->err->kind);
+		return;
+	}
+	if (holds)
+		vm_hold(vm, holds);
+	vm_debug_note_reset(vm);
 }
 
 static void reset(struct vm *vm)
@@ -297,7 +328,7 @@ static void handle_event(void *opaque)
 		vm_end(vm, value);
 		break;
 	case VM_EVENT_CRASH:
-		if (!end_if_panicked(vm))
+		if (!vm_debug_note_crash(vm, vcpu) && !end_if_panicked(vm))
 			crash(vm, vcpu);
 		break;
 	}
@@ -450,9 +481,13 @@ static int start(struct vm *vm, struct err *err)
 		display_set_name(vm->machine.display, vm->config->name);
 		display_set_owner(vm->machine.display, vm_handle_display, vm);
 	}
-	ret = machine_start(&vm->machine, err);
+	ret = vm_debug_start(vm, err);
+	if (ret >= 0)
+		ret = machine_start(&vm->machine, err);
 	if (ret < 0)
 		return ret;
+	if (vm->machine.starts_still)
+		vm_hold(vm, VM_HOLD_DEBUGGER);
 	vm->started_ns = util_now_ns();
 	watchdog_start(vm, interactive);
 	if (vm->is_claimed)
@@ -523,6 +558,7 @@ int vm_run(struct vm_config *config, struct err *err)
 		loop_fd_remove(&vm.signal_watch);
 		control_stop(vm.control);
 		watchdog_finish(&vm.watchdog);
+		vm_debug_stop(&vm);
 		machine_finish(&vm.machine);
 	}
 	if (vm.is_claimed)
