@@ -11,8 +11,6 @@ from .problem import Problem
 WARM_UPS = 2
 FIGURES = ("first_byte", "up", "end", "gone", "cpu", "bytes", "faults")
 LIMIT_S = 300
-# Of a first run, where a clock that leaps while files come over a slow line is no reason to end it.
-PATIENCE_S = 20_000
 
 
 def timer_steps(text, zero):
@@ -45,10 +43,9 @@ class Runner:
         self.say = say
         self.console = os.path.join(plan.work, "console")
         self.errors = os.path.join(plan.work, "errors")
-        self.limit_s = LIMIT_S
 
     def command(self, case, *options):
-        return [self.plan.spawn, "--limit", str(self.limit_s), "--console", self.console,
+        return [self.plan.spawn, "--limit", str(LIMIT_S), "--console", self.console,
                 "--errors", self.errors, *options,
                 *(["--contain", case.contain] if case.contain else []), "--", *case.argv]
 
@@ -80,7 +77,6 @@ class Runner:
     def weed(self, cases):
         """A first run of each: what does not get its init up takes no part, and why is said."""
         good, failed = [], {}
-        self.limit_s = PATIENCE_S
         for case in cases:
             self.say("trying %s" % case.name)
             try:
@@ -93,7 +89,6 @@ class Runner:
                 self.say("%s takes no part: %s" % (case.name, why.replace("\n", " ")[-200:]))
             else:
                 good.append(case)
-        self.limit_s = LIMIT_S
         return good, failed
 
     def rounds(self, cases, runs, is_cold):
