@@ -98,7 +98,7 @@ ZSH_COMPLETION  := $(OUT)/completions/_vmm
 .SUFFIXES:
 .PHONY: all docs packages run check check-quick check-unit check-fuzz check-boot fuzz install \
 	uninstall clean help unit-tests kvm-tests fuzzers replayers guest-default guest-debian \
-	guest-desktop guest-linux guest-micro bench bench-check static FORCE
+	guest-desktop guest-kernels guest-linux guest-micro bench bench-check static FORCE
 
 all: $(BIN) $(TOOLS) $(MODULES)
 docs: $(MANPAGE) $(BASH_COMPLETION) $(ZSH_COMPLETION)
@@ -232,7 +232,7 @@ $(ZSH_COMPLETION): $(BIN)
 packages:
 	@scripts/need-packages $$(scripts/packages build check run)
 
-guest-default guest-debian guest-desktop guest-linux guest-micro: guest-%:
+guest-default guest-debian guest-desktop guest-kernels guest-linux guest-micro: guest-%:
 	@GUEST_OUT='$(abspath $(BUILD))/guest' guest-images/$*/build.sh
 
 run:

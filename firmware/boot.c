@@ -521,28 +521,35 @@ static int load_elf(struct boot *boot, struct gmem *mem, struct plan *plan, stru
 	return ret;
 }
 
-static int load_and_enter_elf(struct boot *boot, struct gmem *mem, struct plan *plan,
-	struct cpu_entry *entry, struct err *err)
+static int load_and_enter_elf(struct boot *boot, struct gmem *mem,
+	const struct boot_machine *machine, struct plan *plan, struct cpu_entry *entry,
+	struct err *err)
 {
+	gpa_t tree = 0;
 	int ret = boot->kind == IMAGE_ELF ? load_elf(boot, mem, plan, err)
 					  : load_packed_elf(boot, mem, plan, err);
 
 	/* Only now is a packed kernel's size known. */
 	if (ret == 0)
 		ret = boot_place_initrd(boot, plan, UINT32_MAX, err);
+	/*
+	 * PVH tells enough, and making a tree would cost each of its kernels a third more of the
+	 * start. A packed one is entered as Linux: its notes can't be read before it is unpacked.
+	 */
+	if (ret == 0 && boot->kind == IMAGE_ELF && !boot->elf.has_linux_entry && !boot->elf.has_pvh)
+		ret = boot_own_write_tree(mem, machine, plan, &tree, err);
+	else if (plan->params.setup_data)
+		tree = plan->params.setup_data + sizeof(struct setup_data);
 	if (ret < 0)
 		return ret;
-	/* A packed one is entered as Linux: its notes can't be read before it is unpacked. */
-	if (plan->params.setup_data && boot->kind == IMAGE_ELF && !boot->elf.has_linux_entry) {
-		err_hint(err, "--machine pc boots it");
-		return err_set(err, EXIT_CODE_IMAGE, ENOTSUP,
-			"the kernel %s has no entry that takes a device tree", boot->kernel_path);
-	}
 	/* What PVH hands over has no place for a screen or a device tree. */
 	if (boot->elf.has_pvh &&
 		!((plan->params.screen || plan->params.setup_data) && boot->elf.has_linux_entry))
-		return entry_pvh(mem, &plan->params, boot->elf.pvh_entry, entry);
-	return entry_linux64(mem, &plan->params, boot->elf.entry, entry);
+		ret = entry_pvh(mem, &plan->params, boot->elf.pvh_entry, entry);
+	else
+		ret = entry_linux64(mem, &plan->params, boot->elf.entry, entry);
+	entry->rdi = tree;
+	return ret;
 }
 
 static int write_acpi(
@@ -602,7 +609,7 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 					: write_acpi(mem, machine, &plan, err);
 	if (ret == 0)
 		ret = is_bzimage ? load_bzimage(boot, mem, &plan, entry, err)
-				 : load_and_enter_elf(boot, mem, &plan, entry, err);
+				 : load_and_enter_elf(boot, mem, machine, &plan, entry, err);
 	if (ret == 0)
 		ret = boot_load_initrd(boot, mem, &plan, err);
 	if (ret == 0)

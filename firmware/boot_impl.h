@@ -80,4 +80,8 @@ void boot_own_close(struct boot *boot);
 int boot_own_load(struct boot *boot, struct gmem *mem, const struct boot_machine *machine,
 	struct plan *plan, struct cpu_entry *entry, struct err *err);
 
+/* The device tree that a kernel which is not Linux finds in RDI. */
+int boot_own_write_tree(struct gmem *mem, const struct boot_machine *machine,
+	const struct plan *plan, gpa_t *tree, struct err *err);
+
 void boot_own_describe(const struct boot *boot, char *buf, size_t size);

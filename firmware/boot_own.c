@@ -25,6 +25,8 @@
 enum {
 	PAGE_BYTES = 4096,
 	GROWTH_BYTES = 1 << 20,
+	BDA_EBDA = 0x40e,
+	BDA_LOW_KIB = 0x413,
 };
 
 #define UNPACKED_MAX (256 * MIB)
@@ -152,8 +154,8 @@ void boot_own_close(struct boot *boot)
 /* ---- Loading ---- */
 
 /* Above the first 640 KiB, so that no boot sector that loads more overwrites it by accident. */
-static int write_tree(struct gmem *mem, const struct boot_machine *machine, const struct plan *plan,
-	gpa_t *tree, struct err *err)
+int boot_own_write_tree(struct gmem *mem, const struct boot_machine *machine,
+	const struct plan *plan, gpa_t *tree, struct err *err)
 {
 	struct boot_machine with_initrd = *machine;
 	uint8_t *room = gmem_ptr(mem, FW_OWN_TREE_BASE, FW_OWN_TREE_BYTES);
@@ -172,7 +174,7 @@ static int load_boot_sector(struct gmem *mem, const struct boot_machine *machine
 	struct bios_params params = {.map = plan->params.map,
 		.disk_port = machine->bios_disk_port,
 		.drive_count = machine->bios_drive_count};
-	int ret = write_tree(mem, machine, plan, &params.tree, err);
+	int ret = boot_own_write_tree(mem, machine, plan, &params.tree, err);
 
 	return ret < 0 ? ret : bios_load(mem, &params, entry);
 }
@@ -190,7 +192,7 @@ static int load_flat(struct boot *boot, struct gmem *mem, const struct boot_mach
 	if (ret == 0)
 		ret = boot_place_initrd(boot, plan, UINT32_MAX, err);
 	if (ret == 0)
-		ret = write_tree(mem, machine, plan, &tree, err);
+		ret = boot_own_write_tree(mem, machine, plan, &tree, err);
 	if (ret == 0)
 		ret = boot_read_kernel(boot, mem, start, 0, boot->kernel.size, err);
 	if (ret == 0)
@@ -198,6 +200,21 @@ static int load_flat(struct boot *boot, struct gmem *mem, const struct boot_mach
 	if (ret == 0)
 		entry->rdi = tree;
 	return ret;
+}
+
+/*
+ * What a BIOS has left in its data area says where memory below 1 MiB ends: the segment of its
+ * extended data, and KiB. Kernels look there for a place for code that other processors start with.
+ */
+static int write_bios_data(struct gmem *mem)
+{
+	uint8_t ebda[2], kib[2];
+	int ret;
+
+	store_le16(ebda, FW_LOW_RAM_END >> 4);
+	store_le16(kib, FW_LOW_RAM_END / KIB);
+	ret = gmem_write(mem, BDA_EBDA, ebda, sizeof(ebda));
+	return ret < 0 ? ret : gmem_write(mem, BDA_LOW_KIB, kib, sizeof(kib));
 }
 
 /* One behind the other, each on a page of its own, behind the kernel. */
@@ -261,11 +278,13 @@ static int load_multiboot(struct boot *boot, struct gmem *mem, const struct boot
 	if (ret == 0)
 		ret = place_modules(boot, plan, modules, err);
 	if (ret == 0)
-		ret = write_tree(mem, machine, plan, &tree, err);
+		ret = boot_own_write_tree(mem, machine, plan, &tree, err);
 	if (ret == 0 && elf_load(image, &boot->kernel, mem) < 0)
 		ret = boot_file_changed("kernel", boot->kernel_path, err);
 	if (ret == 0)
 		ret = load_modules(boot, mem, modules, err);
+	if (ret == 0)
+		ret = write_bios_data(mem);
 	if (ret < 0)
 		return ret;
 	ret = multiboot_enter(mem, &boot->multiboot, &params, entry);

@@ -230,6 +230,25 @@ static void describe_port_device(struct tree *tree, const struct device *device)
 	close_node(tree);
 }
 
+/* Documentation/devicetree/bindings/display/simple-framebuffer.yaml of Linux. */
+static void describe_screen(struct tree *tree)
+{
+	const struct boot_screen *screen = tree->machine->screen;
+	char name[NODE_NAME_BYTES];
+
+	if (!screen)
+		return;
+	snprintf(name, sizeof(name), "framebuffer@%llx", (unsigned long long)screen->base);
+	open_node(tree, name);
+	add_text(tree, "compatible", "simple-framebuffer");
+	add_reg(tree, screen->base, (uint64_t)screen->stride * screen->height);
+	add_cell(tree, "width", screen->width);
+	add_cell(tree, "height", screen->height);
+	add_cell(tree, "stride", screen->stride);
+	add_text(tree, "format", "x8r8g8b8");
+	close_node(tree);
+}
+
 static bool is_described(const struct device *device, enum device_res_kind kind)
 {
 	return device->class->dt_compatible && device_find_res(device, kind, 0);
@@ -247,6 +266,7 @@ static void describe_soc(struct tree *tree)
 	for (size_t i = 0; i < machine->device_count; i++)
 		if (is_described(machine->devices[i], DEVICE_RES_MMIO))
 			describe_mmio_device(tree, machine->devices[i]);
+	describe_screen(tree);
 	close_node(tree);
 }
 
@@ -306,7 +326,8 @@ int fdt_build(const struct boot_machine *machine, const struct gmem *mem, uint8_
 {
 	struct tree tree = {.machine = machine, .fdt = buf};
 
-	tree.status = fdt_create(buf, (int)room);
+	/* Looking for each name among those that are there takes longer than all the rest. */
+	tree.status = fdt_create_with_flags(buf, (int)room, FDT_CREATE_FLAG_NO_NAME_DEDUP);
 	if (!tree.status)
 		tree.status = fdt_finish_reservemap(buf);
 	open_node(&tree, "");

@@ -6,7 +6,7 @@
  *	/chosen     bootargs: the kernel's command line; where the initrd is, for own kernels
  *	/memory     RAM
  *	/cpus       a node per processor, reg = APIC id
- *	/soc        IOAPIC, local APIC, and all devices with registers in memory
+ *	/soc        IOAPIC, local APIC, all devices with registers in memory, the framebuffer
  *	/isa        devices at ports; not there when there is none
  *	/poweroff   when there is a device of class "power": how to use its register
  *

@@ -73,6 +73,7 @@ static void boot_mark_destroy(struct device *device)
 
 const struct device_class boot_mark_class = {
 	.name = "boot-mark",
+	.dt_compatible = "vmm,boot-mark",
 	.description = "port 0xe8: how far the guest is, for --boot-timer and --trace",
 	.create = boot_mark_create,
 	.realize = boot_mark_realize,

@@ -500,6 +500,7 @@ const struct device_class cmos_class = {
 	.name = "cmos",
 	.description = "real-time clock and CMOS RAM",
 	.acpi_hid = "PNP0B00",
+	.dt_compatible = "motorola,mc146818",
 	.create = cmos_create,
 	.realize = cmos_realize,
 	.reset = cmos_reset,

@@ -90,6 +90,7 @@ static void debug_console_destroy(struct device *device)
 const struct device_class debug_console_class = {
 	.name = "debug-console",
 	.description = "port 0xe9: prints every byte written to it",
+	.dt_compatible = "vmm,debug-console",
 	.create = debug_console_create,
 	.realize = debug_console_realize,
 	.destroy = debug_console_destroy,

@@ -72,6 +72,7 @@ static void debug_exit_destroy(struct device *device)
 const struct device_class debug_exit_class = {
 	.name = "debug-exit",
 	.description = "port 0xf4: ends vmm with a status chosen by the guest",
+	.dt_compatible = "vmm,debug-exit",
 	.create = debug_exit_create,
 	.realize = debug_exit_realize,
 	.destroy = debug_exit_destroy,

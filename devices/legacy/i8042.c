@@ -626,6 +626,7 @@ const struct device_class i8042_class = {
 	.name = "i8042",
 	.description = "keyboard controller, with the reset line",
 	.acpi_hid = "PNP0303",
+	.dt_compatible = "intel,8042",
 	.create = i8042_create,
 	.realize = i8042_realize,
 	.reset = i8042_reset,

@@ -168,6 +168,9 @@ mode 64 0x1000000
 run --kernel "$work/flat64" --flat 0x1000000
 check "64 bits are the default" ends_with 64
 
+run --kernel "$work/flat64.elf"
+check "an ELF file of 64 bits finds the device tree, too" ends_with 64
+
 run --kernel "$work/flat64" --flat 0x8000
 check "not among the tables" ends_with 2
 run --kernel "$work/flat64" --flat 0x9fc00,32

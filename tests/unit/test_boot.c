@@ -337,12 +337,22 @@ static void boot_hands_over_a_device_tree(void **state)
 	assert_non_null(gmem_ptr(&mem, params->hdr.setup_data, sizeof(*data) + data->len));
 	gmem_finish(&mem);
 	boot_close(boot);
-	/* Who takes none is told of. */
+	/* Who is no Linux finds it by its address. */
 	save_elf((16 << 20) + 0x50);
 	boot = open_boot(false, true);
 	make_memory(&mem, 64 * MIB);
-	assert_true(boot_load(boot, &mem, &machine, &entry, &err) < 0);
-	assert_int_equal(err.kind, EXIT_CODE_IMAGE);
+	assert_int_equal(boot_load(boot, &mem, &machine, &entry, &err), 0);
+	assert_int_equal(entry.mode, CPU_ENTRY_PROT32);
+	assert_memory_equal(gmem_ptr(&mem, entry.rdi, 4), "\xd0\x0d\xfe\xed", 4);
+	gmem_finish(&mem);
+	boot_close(boot);
+	/* On a machine without one it is made for those that are told nothing else. */
+	save_elf(0);
+	boot = open_boot(false, true);
+	make_memory(&mem, 64 * MIB);
+	assert_int_equal(boot_load(boot, &mem, &some_machine, &entry, &err), 0);
+	assert_int_equal(entry.mode, CPU_ENTRY_LONG64);
+	assert_memory_equal(gmem_ptr(&mem, entry.rdi, 4), "\xd0\x0d\xfe\xed", 4);
 	gmem_finish(&mem);
 	boot_close(boot);
 }

@@ -257,6 +257,31 @@ static void hostile_names(void **state)
 	assert_text("/chosen", "bootargs", cmdline);
 }
 
+static void screen_and_initrd(void **state)
+{
+	const struct boot_screen screen = {0xc0000000, 1024, 768, 4096};
+	struct boot_machine machine = make_machine("", 1);
+	const fdt32_t *cells;
+	int len, node;
+
+	(void)state;
+	machine.screen = &screen;
+	machine.initrd = (struct boot_range){0x1234000, 0x5001};
+	build(&machine);
+	node = find("/soc/framebuffer@c0000000");
+	assert_text("/soc/framebuffer@c0000000", "compatible", "simple-framebuffer");
+	cells = fdt_getprop(tree, node, "reg", &len);
+	assert_int_equal(len, 16);
+	assert_int_equal(fdt32_ld(cells + 3), 4096 * 768);
+	cells = fdt_getprop(tree, node, "stride", &len);
+	assert_int_equal(fdt32_ld(cells), 4096);
+	node = find("/chosen");
+	cells = fdt_getprop(tree, node, "linux,initrd-start", &len);
+	assert_int_equal(fdt32_ld(cells), 0x1234000);
+	cells = fdt_getprop(tree, node, "linux,initrd-end", &len);
+	assert_int_equal(fdt32_ld(cells), 0x1239001);
+}
+
 /* ---- dtc's eyes ---- */
 
 static void dtc_has_no_complaint(void **state)
@@ -280,6 +305,7 @@ static void dtc_has_no_complaint(void **state)
 	add_res(device, DEVICE_RES_PIO, 0x3f8, 8, false);
 	add_res(device, DEVICE_RES_IRQ, 4, 1, false);
 	machine = make_machine("quiet", 4);
+	machine.screen = &(struct boot_screen){0xc0000000, 800, 600, 3200};
 	build(&machine);
 	fd = mkstemp(path);
 	assert_true(fd >= 0);
@@ -302,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup(largest_machine, setup),
 		cmocka_unit_test_setup(too_small_a_room, setup),
 		cmocka_unit_test_setup(hostile_names, setup),
+		cmocka_unit_test_setup(screen_and_initrd, setup),
 		cmocka_unit_test_setup(dtc_has_no_complaint, setup),
 	};
 
