@@ -5,9 +5,11 @@ import json
 import os
 import random
 import struct
+import subprocess
 import sys
 import tempfile
 import tomllib
+import types
 import unittest
 import xml.etree.ElementTree as ET
 import zlib
@@ -18,7 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(TOP / "vmm/tools"))
 
 # pylint: disable=wrong-import-position
-from gradelib import build, checks, collect, disks, lab, picture, process, report, words
+from gradelib import build, checks, collect, disks, lab, picture, process, report, symbols, words
 from gradelib.machine import Outcome
 from gradelib.reader import Reader
 
@@ -368,6 +370,23 @@ class Processes(InFolder):
 
     def test_the_environment_is_clean(self):
         self.assertNotIn("MAKEFLAGS", process.clean_environment("/"))
+
+
+class Symbols(InFolder):
+    """Addresses of a kernel."""
+
+    def test_an_address_has_a_line(self):
+        source, kernel = self.folder / "k.c", self.folder / "kernel.elf"
+        source.write_text("void _start(void);\nvoid _start(void)\n{\n\tfor (;;)\n\t\t;\n}\n")
+        subprocess.run(["gcc", "-g", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x100000",
+                        "-o", kernel, source], check=True)
+        setting = types.SimpleNamespace(sandbox=[], hidden="")
+        self.assertRegex(symbols.places(["triple fault on CPU 0 at RIP 0x100004: x"], kernel,
+                                        self.folder, setting)[0],
+                         r"^0x100004 is in _start\(\) \(k.c:\d\)$")
+        self.assertEqual(symbols.places(["at RIP 0x5 and RIP 0x6"], kernel, self.folder, setting),
+                         [])
+        self.assertEqual(symbols.places(["at RIP 0x100004"], source, self.folder, setting), [])
 
 
 class Reports(InFolder):

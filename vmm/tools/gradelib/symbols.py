@@ -22,7 +22,7 @@ def places(words, kernel, folder, setting):
         _, out, _, _ = run(argv, folder, clean_environment(folder), Limits(cpu_s=2, wall_s=8))
     except OSError:
         return []
-    lines = out.decode("utf-8", "replace").splitlines()
+    lines = re.sub(r" \(discriminator \d+\)", "", out.decode("utf-8", "replace")).splitlines()
     return [f"{address} is in {visible(function, 60)}() ({visible(place, 60)})"
             for address, function, place in zip(asked, lines[::2], lines[1::2])
             if "?" not in function and "?" not in place]
