@@ -215,18 +215,13 @@ static bool end_if_panicked(struct vm *vm)
 	return true;
 }
 
-static void end_timed_out(struct vm *vm)
-{
-	vm_end(vm, EXIT_CODE_TIMEOUT);
-}
-
 void vm_restart(struct vm *vm)
 {
 	unsigned holds = vm->holds | (vm_debug_is_attached(vm) ? VM_HOLD_DEBUGGER : 0);
 	int ret;
 
-	if (vm->has_timed_out) {
-		end_timed_out(vm);
+	if (vm->end_when_told) {
+		vm->end_when_told(vm);
 		return;
 	}
 	set_state(vm, VM_RESETTING);
@@ -307,8 +302,8 @@ static void handle_event(void *opaque)
 	pthread_mutex_unlock(&vm->mutex);
 	if (vm->state != VM_RUNNING)
 		return;
-	if (vm->has_timed_out && event != VM_EVENT_NONE) {
-		end_timed_out(vm);
+	if (vm->end_when_told && event != VM_EVENT_NONE) {
+		vm->end_when_told(vm);
 		return;
 	}
 	switch (event) {
@@ -342,30 +337,49 @@ static void handle_panic_grace(void *opaque)
 		end_if_panicked(vm);
 }
 
+/* Ends it after a word about what the guest is doing, which takes half a second at most. */
+static void tell_and_end(struct vm *vm, void (*end)(struct vm *vm))
+{
+	vm->end_when_told = end;
+	if (vm->state == VM_RUNNING)
+		watchdog_tell(vm, end);
+	else
+		end(vm);
+}
+
+static void end_timed_out(struct vm *vm)
+{
+	vm_end(vm, EXIT_CODE_TIMEOUT);
+}
+
 static void handle_timeout(void *opaque)
 {
 	struct vm *vm = opaque;
 
 	log_error("the time limit of %g seconds is reached; the guest is ended",
 		(double)vm->config->timeout_ms / 1000);
-	vm->has_timed_out = true;
-	if (vm->state == VM_RUNNING)
-		watchdog_tell(vm, end_timed_out);
-	else
-		end_timed_out(vm);
+	tell_and_end(vm, end_timed_out);
 }
 
 /* ---- Signals and keys ---- */
 
+static void end_by_signal(struct vm *vm)
+{
+	vm_end(vm, EXIT_CODE_SIGNAL_BASE + vm->last_signal);
+}
+
 static void kill_guest(struct vm *vm, const char *why)
 {
 	log_error("%s; the guest is ended", why);
-	vm_end(vm, EXIT_CODE_SIGNAL_BASE + vm->last_signal);
+	end_by_signal(vm);
 }
 
 static void handle_grace(void *opaque)
 {
-	kill_guest(opaque, "the guest did not power off in time");
+	struct vm *vm = opaque;
+
+	log_error("the guest did not power off in time; the guest is ended");
+	tell_and_end(vm, end_by_signal);
 }
 
 bool vm_press_power_button(struct vm *vm)

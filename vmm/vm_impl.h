@@ -67,7 +67,7 @@ struct vm {
 	unsigned signals_seen;
 	int last_signal;
 	struct log_limit resets;
-	bool has_timed_out;
+	void (*end_when_told)(struct vm *vm); /* it ends, and the watchdog is saying how it was */
 	struct watchdog watchdog;
 
 	struct runtime_name claim; /* the name under which others find this machine */
