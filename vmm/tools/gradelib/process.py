@@ -145,7 +145,7 @@ class Child:
         """Whether it has not ended."""
         return self.process.poll() is None
 
-    def stop(self, patience_s=1.0):
+    def stop(self, patience_s=3.0):
         """Asks it to end and takes its last words; kills it when it does not."""
         if self.is_running():
             self.process.send_signal(signal.SIGTERM)

@@ -16,13 +16,15 @@ def places(words, kernel, folder, setting):
             return []
     asked = list(found)[:PLACES_MAX]
     # The file is a student's: what reads it is in the sandbox, too.
-    argv = boxed(setting.sandbox, ["addr2line", "-f", "-s", "-e", str(kernel), *asked], folder,
+    argv = boxed(setting.sandbox, ["addr2line", "-afis", "-e", str(kernel), *asked], folder,
                  setting.hidden)
     try:
         _, out, _, _ = run(argv, folder, clean_environment(folder), Limits(cpu_s=2, wall_s=8))
     except OSError:
         return []
-    lines = re.sub(r" \(discriminator \d+\)", "", out.decode("utf-8", "replace")).splitlines()
-    return [f"{address} is in {visible(function, 60)}() ({visible(place, 60)})"
-            for address, function, place in zip(asked, lines[::2], lines[1::2])
-            if "?" not in function and "?" not in place]
+    text = re.sub(r" \(discriminator \d+\)", "", out.decode("utf-8", "replace"))
+    found = [entry.splitlines() for entry in re.split(r"^0x", text, flags=re.MULTILINE)[1:]]
+    # Of functions that were put into another the last is the one that was really called.
+    return [f"{address} is in {visible(lines[-2], 60)}() ({visible(lines[-1], 60)})"
+            for address, lines in zip(asked, found)
+            if len(lines) > 2 and "?" not in lines[-2] + lines[-1]]
