@@ -27,6 +27,8 @@
  *   too many requests        ring broken, reset        virtq_pop       test_virtqueue.c
  *   reset, stop in flight    drained first             drain           reset_in_flight
  */
+#include "devices/virtio/blk.h"
+
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
@@ -60,6 +62,7 @@ struct virtio_blk {
 	bool attached;
 	struct virtio_blk_config config;
 	char id[VIRTIO_BLK_ID_BYTES]; /* padded with NUL */
+	struct virtio_blk_stats stats;
 };
 
 /* One slot of a queue. */
@@ -94,8 +97,35 @@ static void refuse(struct virtio_dev *vdev, struct request *req, uint8_t status,
 	answer(vdev, req, status, 0);
 }
 
+static void count(struct virtio_blk_stats *stats, const struct blk_request *io)
+{
+	if (io->result < 0) {
+		stats->errors++;
+	} else if (io->op == BLK_READ) {
+		stats->reads++;
+		stats->read_bytes += io->len;
+	} else if (io->op == BLK_WRITE) {
+		stats->writes++;
+		stats->written_bytes += io->len;
+	} else if (io->op == BLK_FLUSH) {
+		stats->flushes++;
+	}
+}
+
+void virtio_blk_get_stats(struct device *device, struct virtio_blk_stats *stats)
+{
+	struct virtio_blk *blk = blk_of(virtio_of(device));
+
+	pthread_mutex_lock(&device->lock);
+	*stats = blk->stats;
+	stats->kicks = blk->vdev.stats.kicks;
+	stats->interrupts = blk->vdev.stats.interrupts;
+	pthread_mutex_unlock(&device->lock);
+}
+
 static void finish(struct virtio_dev *vdev, struct request *req)
 {
+	count(&blk_of(vdev)->stats, &req->io);
 	if (req->io.result < 0)
 		answer(vdev, req, VIRTIO_BLK_S_IOERR, 0);
 	else

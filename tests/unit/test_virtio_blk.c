@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "devices/backend/blk_memory.h"
+#include "devices/virtio/blk.h"
 #include "devices/virtio/virtio.h"
 #include "tests/fake/fake_virtio_driver.h"
 #include "vmm/base/util.h"
@@ -271,6 +272,32 @@ static void test_flush(void **state)
 	add_request(f, 0, VIRTIO_BLK_T_FLUSH, 0, 0, 1, false);
 	assert_int_equal(finish(f, 0), VIRTIO_BLK_S_OK);
 	assert_int_equal(blk_memory_executed(f->disk, BLK_FLUSH), 1);
+}
+
+static void test_requests_are_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct virtio_blk_stats stats;
+
+	bring_up(f, ALL_FEATURES);
+	assert_int_equal(do_read(f, 3, 9728), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_write(f, 0, 8192), VIRTIO_BLK_S_OK);
+	assert_int_equal(do_write(f, 0, 512), VIRTIO_BLK_S_OK);
+	add_request(f, 0, VIRTIO_BLK_T_FLUSH, 0, 0, 1, false);
+	assert_int_equal(finish(f, 0), VIRTIO_BLK_S_OK);
+	/* One that is refused reaches no disk; one that fails there is an error. */
+	assert_int_equal(do_read(f, SECTORS, 512), VIRTIO_BLK_S_IOERR);
+	blk_memory_set_error(f->disk, BLK_READ, EIO);
+	assert_int_equal(do_read(f, 0, 512), VIRTIO_BLK_S_IOERR);
+	virtio_blk_get_stats(f->device, &stats);
+	assert_int_equal(stats.reads, 1);
+	assert_int_equal(stats.read_bytes, 9728);
+	assert_int_equal(stats.writes, 2);
+	assert_int_equal(stats.written_bytes, 8704);
+	assert_int_equal(stats.flushes, 1);
+	assert_int_equal(stats.errors, 1);
+	assert_int_equal(stats.kicks, 6);
+	assert_true(stats.interrupts >= 1);
 }
 
 static void test_without_flush_writes_are_durable(void **state)
@@ -811,6 +838,7 @@ int main(void)
 		TEST(read),
 		TEST(write),
 		TEST(flush),
+		TEST(requests_are_counted),
 		TEST(without_flush_writes_are_durable),
 		TEST(cache_mode_can_be_changed),
 		TEST(cache_mode_starts_anew),
