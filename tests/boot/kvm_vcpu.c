@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "vmm/kvm/vcpu_sample.h"
+#include "vmm/kvm/vcpu_stats.h"
 
 static void expect_access(const struct guest *guest, unsigned nth, bool is_write, uint64_t offset,
 	unsigned size, uint64_t value)
@@ -538,6 +539,26 @@ static void test_a_look_at_a_paused_processor_waits(void **state)
 	look(guest, 0, &sample, false);
 }
 
+/* A guest that never leaves its loop is asked as well: its counters do not wait for it. */
+static void test_counters_of_a_running_processor(void **state)
+{
+	struct guest *guest = GUEST_OR_SKIP(state);
+	struct vcpu_stats stats;
+	unsigned tries = 0;
+
+	guest_start(guest, code_loop, code_loop_end);
+	do {
+		vcpu_get_stats(guest->vcpus[0], &stats);
+		guest_sleep_ms(10);
+	} while ((stats.kvm_is_coming || !stats.run_ns) && ++tries < GUEST_WAIT_S * 100);
+	assert_false(stats.kvm_is_coming);
+	assert_true(stats.run_ns > 0);
+	if (!stats.has_kvm)
+		print_message("this KVM has no counters\n");
+	else
+		assert_true(stats.exits > 0);
+}
+
 /* ---- Events ---- */
 
 GUEST_ASM(code_triple_fault, "ud2\n");
@@ -591,6 +612,7 @@ int main(void)
 		TEST(test_a_processor_looks_at_itself),
 		TEST(test_a_processor_that_waits_for_sipi_says_so),
 		TEST(test_a_look_at_a_paused_processor_waits),
+		TEST(test_counters_of_a_running_processor),
 		TEST(test_a_triple_fault_parks_the_processor),
 		TEST(test_a_reset_makes_a_fresh_machine),
 	};

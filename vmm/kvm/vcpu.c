@@ -86,7 +86,8 @@ int vcpu_create(struct vcpu **vcpu, struct kvm *kvm, unsigned id, unsigned cpu_c
 	*vcpu = NULL;
 	if (!made)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for a processor");
-	*made = (struct vcpu){.id = id, .kvm = kvm, .env = *env, .fd = -1};
+	*made = (struct vcpu){
+		.id = id, .kvm = kvm, .env = *env, .fd = -1, .stats_fd = VCPU_STATS_UNASKED};
 	pthread_mutex_init(&made->lock, NULL);
 	pthread_cond_init(&made->changed, NULL);
 	ret = open_vcpu(made, cpu_count, err);
@@ -107,6 +108,8 @@ void vcpu_destroy(struct vcpu *vcpu)
 	vcpu_stop(vcpu);
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->kvm->run_size);
+	if (vcpu->stats_fd >= 0)
+		close(vcpu->stats_fd);
 	if (vcpu->fd >= 0)
 		close(vcpu->fd);
 	pthread_cond_destroy(&vcpu->changed);
@@ -385,8 +388,10 @@ static void *vcpu_thread(void *opaque)
 			break;
 		if (wants & VCPU_WANT_PAUSE)
 			park(vcpu);
-		else
+		else if (wants & VCPU_WANT_SAMPLE)
 			vcpu_answer_sample(vcpu);
+		else
+			vcpu_open_stats(vcpu);
 	}
 	complete_access(vcpu);
 	kick_attach(NULL);

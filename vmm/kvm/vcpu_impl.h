@@ -18,7 +18,8 @@
 enum {
 	VCPU_WANT_PAUSE = 1u << 0,
 	VCPU_WANT_STOP = 1u << 1,
-	VCPU_WANT_SAMPLE = 1u << 2 /* see vcpu_sample.h */
+	VCPU_WANT_SAMPLE = 1u << 2, /* see vcpu_sample.h */
+	VCPU_WANT_STATS = 1u << 3   /* see vcpu_stats.h */
 };
 
 /*
@@ -57,6 +58,13 @@ struct vcpu {
 	bool has_ended;
 	bool has_sample;
 	struct vcpu_sample sample;
+	_Atomic int stats_fd; /* owned; VCPU_STATS_… when there is none */
+};
+
+/* In the place of an fd. */
+enum {
+	VCPU_STATS_UNASKED = -1,
+	VCPU_STATS_NONE = -2
 };
 
 /* vcpu.c: tells the thread what is wanted of it (VCPU_WANT_*) and takes it out of the guest. */
@@ -64,6 +72,9 @@ void vcpu_want(struct vcpu *vcpu, unsigned what);
 
 /* vcpu_sample.c: on the vCPU's own thread, outside of the guest. */
 void vcpu_answer_sample(struct vcpu *vcpu);
+
+/* vcpu_stats.c: the same. */
+void vcpu_open_stats(struct vcpu *vcpu);
 
 /* vcpu_debug.c: a KVM_EXIT_DEBUG. True when the debugger is to see it. On the vCPU's thread. */
 bool vcpu_debug_handle_exit(struct vcpu *vcpu);
