@@ -84,6 +84,20 @@
  * is built from vmm/tools/vmm_NAME.c or is the script vmm/tools/NAME.
  */
 #define TOOL_TABLE(TOOL)                                                                           \
+	TOOL(stat, "NAME [--json]", "machine", "print a running machine's counters",               \
+		"Lines KEY=VALUE, or with --json an object: memory and processor time of the "     \
+		"process, requests and bytes of disks and network cards, kicks and interrupts of " \
+		"other devices, and for each processor the time that its thread ran, its exits "   \
+		"to vmm by kind, and KVM's own counts. They grow from the start of the machine; "  \
+		"those of processors begin anew with a reset.")                                    \
+	TOOL(top, "[-d SECONDS] [-n COUNT] [NAME...]", "machine",                                  \
+		"watch running machines and their processors",                                     \
+		"Shows every SECONDS (1), for the machines named or all that run, what they do "   \
+		"in a second: exits by kind, interrupts, kicks, bytes and requests of disks and "  \
+		"network cards, and how much of the time each processor ran and slept. q ends "    \
+		"it, as does -n after COUNT pictures. Where standard output is no terminal each "  \
+		"picture is printed below the one before. The first one is about the time since "  \
+		"the machine's start.")                                                            \
 	TOOL(grade,                                                                                \
 		"[--lab LAB] [--hidden DIR] [--test WORDS] [-j N] [-q] [--tap FILE] "              \
 		"[--junit FILE] [--json FILE] [--no-sandbox] LAB.toml|FOLDER...",                  \

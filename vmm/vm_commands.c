@@ -193,6 +193,7 @@ static void run_resume(struct control_call *call, void *opaque)
 
 const struct control_command vm_commands[] = {
 	{"status", "", 0, 0, run_status},
+	{"stat", "[CPU]", 0, 1, vm_command_stat},
 	{"stop", "", 0, 0, run_stop},
 	{"kill", "", 0, 0, run_kill},
 	{"pause", "", 0, 0, run_pause},

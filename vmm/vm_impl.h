@@ -125,6 +125,9 @@ bool vm_debug_note_crash(struct vm *vm, struct vcpu *vcpu); /* true: the end has
 void vm_debug_note_reset(struct vm *vm);
 void vm_debug_note_end(struct vm *vm);
 
+/* vm_stat.c */
+void vm_command_stat(struct control_call *call, void *opaque);
+
 /* vm_display.c: a picture of the screen. */
 void vm_command_screenshot(struct control_call *call, void *opaque);
 

@@ -44,6 +44,12 @@ for verb in status stop kill pause resume console balloon; do
 	gives 2 "no option '--now'" "$verb" --now a
 done
 gives 2 "no use for the word 'web'" list web
+gives 2 'stat needs a NAME' stat
+gives 6 "no machine 'web' is running" stat web --json
+gives 2 "no use for the word 'c'" stat a c
+gives 6 "no machine 'web' is running" top -n 1 web
+gives 2 '-d' top -d 0
+gives 2 "no option '--now'" top --now
 gives 2 'link needs NAME [NIC] up|down' link web
 gives 6 "no machine 'web' is running" link web down
 gives 2 "no use for the word 'a b'" link web 'a b'
