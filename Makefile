@@ -25,7 +25,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvl
 
 # A sanitizer finds more without the C library's own checks in front of it.
 SAN_NAME := $(subst $(comma),-,$(SAN))
-SAN_CC   := $(if $(SAN),-O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
+SAN_CC   := $(if $(SAN),-DVMM_SANITIZED -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
 	-fsanitize=$(subst fuzzer,fuzzer-no-link,$(SAN)))
 SAN_LD   := $(if $(SAN),-fsanitize=$(subst fuzzer,fuzzer-no-link,$(SAN)))
 FORTIFY  := $(if $(SAN)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)

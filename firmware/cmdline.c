@@ -54,9 +54,9 @@ static char dash(char c)
 	return c == '-' ? '_' : c;
 }
 
-static bool word_is(const struct word *word, const char *name)
+static bool word_is(const struct word *word, const char *name, size_t len)
 {
-	size_t len = strlen(name), skip = word->start[0] == '"';
+	size_t skip = word->start[0] == '"';
 
 	if (word->len < len + skip)
 		return false;
@@ -67,16 +67,27 @@ static bool word_is(const struct word *word, const char *name)
 		word->start[skip + len] == '"';
 }
 
-bool cmdline_has(const char *line, const char *name)
+static bool has(const char *line, const char *name, size_t len)
 {
 	struct word word;
 
 	if (!line)
 		return false;
 	while (next_word(&line, &word) && !is_separator(&word))
-		if (word_is(&word, name))
+		if (word_is(&word, name, len))
 			return true;
 	return false;
+}
+
+bool cmdline_has(const char *line, const char *name)
+{
+	return has(line, name, strlen(name));
+}
+
+/* Up to the '=' of a word, or all of it. */
+bool cmdline_has_name_of(const char *line, const char *word)
+{
+	return has(line, word, strcspn(word, "="));
 }
 
 /* ---- Building ---- */
@@ -183,14 +194,6 @@ static const struct fallback fallbacks[] = {
 		"systemd looks for consoles before drivers come that lie on the root, and would "
 		"start no login there"},
 };
-
-bool cmdline_has_name_of(const char *line, const char *word)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
-	return cmdline_has(line, name);
-}
 
 static bool said_any(const char *user, const struct fallback *fallback)
 {

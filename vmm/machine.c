@@ -392,6 +392,8 @@ int machine_init(struct machine *machine, const struct vm_config *config,
 void machine_finish(struct machine *machine)
 {
 	machine_halt(machine);
+	if (machine->kvm_is_open)
+		kvm_leave_vm(&machine->kvm);
 	machine_display_stop(machine);
 	while (machine->device_count)
 		device_destroy(machine->devices[--machine->device_count]);

@@ -17,6 +17,7 @@
 #include "vmm/core/explain.h"
 #include "vmm/doctor.h"
 #include "vmm/help.h"
+#include "vmm/kvm/leave.h"
 #include "vmm/machine_paper.h"
 #include "vmm/running.h"
 #include "vmm/tool_exec.h"
@@ -191,5 +192,6 @@ int main(int argc, char **argv)
 	status = finish_output(status, &err);
 	if (err_is_set(&err))
 		print_err(&err);
+	leave_vm_behind();
 	exit(status);
 }

@@ -50,11 +50,12 @@ static int fail(const char *what, int errnum, struct err *err)
 
 static struct kvm_cpuid2 *alloc_cpuid(void)
 {
+	/* Not zeroed: KVM fills as many entries as it says, and so do we. */
 	struct kvm_cpuid2 *cpuid =
-		calloc(1, sizeof(*cpuid) + CPUID_LEAVES_MAX * sizeof(cpuid->entries[0]));
+		malloc(sizeof(*cpuid) + CPUID_LEAVES_MAX * sizeof(cpuid->entries[0]));
 
 	if (cpuid)
-		cpuid->nent = CPUID_LEAVES_MAX;
+		*cpuid = (struct kvm_cpuid2){.nent = CPUID_LEAVES_MAX};
 	return cpuid;
 }
 

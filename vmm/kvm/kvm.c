@@ -26,6 +26,7 @@
 #include "vmm/kvm/cause.h"
 #include "vmm/kvm/irqchip_impl.h"
 #include "vmm/kvm/kick.h"
+#include "vmm/kvm/leave.h"
 #include "vmm/kvm/kvm_call.h"
 
 /*
@@ -210,7 +211,8 @@ static void close_fd(int *fd)
 void kvm_finish(struct kvm *kvm)
 {
 	kvm->has_vm = false;
-	close_fd(&kvm->vm_fd);
+	if (!kvm->is_left)
+		close_fd(&kvm->vm_fd);
 	irqchip_finish(kvm);
 	close_fd(&kvm->null_fd);
 	close_fd(&kvm->dev_fd);
@@ -351,6 +353,17 @@ void kvm_destroy_vm(struct kvm *kvm)
 {
 	if (kvm->has_vm)
 		drop_vm(kvm);
+}
+
+void kvm_leave_vm(struct kvm *kvm)
+{
+	if (!kvm->has_vm)
+		return;
+	pthread_mutex_lock(&kvm->lock);
+	kvm->has_vm = false;
+	pthread_mutex_unlock(&kvm->lock);
+	kvm->is_left = true;
+	leave_keep_vm(kvm->vm_fd);
 }
 
 int kvm_set_memory(struct kvm *kvm, unsigned slot, uint64_t gpa, uint64_t size, void *host,

@@ -73,6 +73,7 @@ struct kvm {
 	int vm_fd;   /* one number for good; stands for /dev/null while there is no machine */
 	int null_fd; /* what vm_fd stands for then */
 	bool has_vm;
+	bool is_left;	 /* vm_fd is not ours any more: see kvm_leave_vm() */
 	size_t run_size; /* bytes of a vCPU's shared page */
 	unsigned vcpus_max;
 	unsigned tsc_khz;   /* of the guest's TSC, 0 = not known; after kvm_create_vm() */
@@ -101,6 +102,12 @@ struct kvm {
  * struct then needs no kvm_finish().
  */
 int kvm_open(struct kvm *kvm, struct err *err);
+
+/*
+ * The process is about to end, and all vCPUs are destroyed: no line or doorbell is taken out of the
+ * machine any more, and kvm_finish() does not wait for its end, which leave.h sees to.
+ */
+void kvm_leave_vm(struct kvm *kvm);
 
 /*
  * Closes everything. All vCPUs are destroyed before; the machine need not be.
