@@ -100,7 +100,7 @@ ends_when_it_is_told_to() {
 	local status=0
 	mkdir "$work/tmp"
 	TMPDIR=$work/tmp timeout -s TERM 2 "$vmm" grade --lab "$labs" \
-		"$own"/wrong/03-uart/{endless-loop,halts-for-ever,macro-bomb} >"$work/table" || status=$?
+		"$own"/wrong/03-uart/{endless-loop,halts-for-ever,includes-itself} >"$work/table" || status=$?
 	is 124 "$status" && is '' "$(ls "$work/tmp")" &&
 		is '' "$(pgrep -f "kernel [/]${work#/}/tmp")"
 }

@@ -10,8 +10,8 @@ from gradelib.process import Limits, boxed, clean_environment, run
 from gradelib.words import visible
 
 ERROR_LINES, LOG_BYTES = 12, 65536
-ERROR = re.compile("error|undefined reference|multiple definition|cannot find|limit exceeded",
-                   re.IGNORECASE)
+ERROR = re.compile("error|undefined reference|multiple definition|cannot find|limit exceeded|"
+                   "out of memory|memory exhausted", re.IGNORECASE)
 
 
 @dataclass

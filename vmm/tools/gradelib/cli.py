@@ -244,22 +244,26 @@ def run(argv):
     return ALL_PASSED if all(graded.all_passed for graded in all_graded) else SOME_FAILED
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def leave(number, _frame):
-    """SIGTERM and the like: as Ctrl-C, so that everything is taken away."""
+    """The first signal ends it; the next ones must not disturb it in taking everything away."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
 def main(argv):
     """The program."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup asks for
+            signal.signal(number, leave)
     try:
         return run(argv)
     except Failure as failure:
         print("\n".join(failure.lines()), file=sys.stderr)
         return failure.status
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
     except BrokenPipeError:
         sys.stderr.close()
         return 128 + signal.SIGPIPE

@@ -215,7 +215,9 @@ def run_machine(test, built, folder, setting):
         while child.pump() and not stopped:
             stopped = steps.advance()
         steps.finish()
-        if child.why or stopped:
+        if stopped or child.why == "stopped":
+            child.process.kill()  # at once: what it would say depends on the moment
+        elif child.why:
             child.stop()
     finally:
         steps.close()
