@@ -46,10 +46,12 @@ static uint64_t time_left(struct watchdog *watchdog)
 static void wait_on(struct vm *vm)
 {
 	struct watchdog *watchdog = &vm->watchdog;
+	uint64_t left_ns;
 
 	if (!watchdog->is_on || vm->state == VM_ENDED)
 		return;
-	arm(vm, MAX(time_left(watchdog), MS_NS));
+	left_ns = time_left(watchdog);
+	arm(vm, left_ns ? left_ns : watchdog->silence_ms * MS_NS);
 }
 
 /* ---- Looking ---- */
@@ -167,7 +169,8 @@ static void handle_timer(void *opaque)
 	if (vm->state == VM_ENDED)
 		return;
 	if (!watchdog->cpus) {
-		if (vm->state == VM_RUNNING && !time_left(watchdog))
+		/* Who debugs the guest sees more, and may have stopped it. */
+		if (vm->state == VM_RUNNING && !time_left(watchdog) && !vm_debug_is_attached(vm))
 			look(vm);
 		if (!watchdog->cpus)
 			wait_on(vm);

@@ -73,6 +73,16 @@ printf '%s\n' '00000000000ffff0 T before' '0000000000100000 t my_loop' '00000000
 start_watched SPIN --symbols "$symbols"
 check "names from a System.map" says "my_loop+0x0"
 
+kernel=$guests/default/vmlinuz-cloud
+if grep -qwE 'svm|vmx' /proc/cpuinfo; then
+	skip "a KVM that interprets" "this one has hardware virtualization"
+elif [ ! -e "$kernel" ]; then
+	skip "a KVM that interprets" "there is no ${kernel#"$top/"} (make guest-default)"
+else
+	start_vmm --kernel "$kernel" -m 256M --cpus 1 --watchdog 1 --net none
+	check "a KVM that interprets" says "interprets the guest" "vmm doctor"
+fi
+
 # ---- What is not ----
 
 for action in IDLE COMPUTE ECHO; do
