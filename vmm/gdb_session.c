@@ -220,8 +220,9 @@ static int set_debug(struct gdb_session *session, unsigned cpu, bool step)
 	struct vcpu_debug debug = {
 		.trap_count = breaks->trap_count, .step = step, .breaks = breaks->soft_count > 0};
 
-	if (session->debug[cpu].is_set && session->debug[cpu].step == step &&
-		session->debug[cpu].generation == breaks->generation)
+	/* A step is asked for each time: the guest may have changed its flags in the last. */
+	if (session->debug[cpu].is_set && !step && !session->debug[cpu].step &&
+		!breaks->trap_count && session->debug[cpu].generation == breaks->generation)
 		return 0;
 	for (unsigned i = 0; i < breaks->trap_count; i++)
 		debug.traps[i] = breaks->traps[i].trap;

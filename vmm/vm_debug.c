@@ -244,7 +244,7 @@ int vm_debug_start(struct vm *vm, struct err *err)
 		.target = {.ops = &target_ops,
 			.opaque = debugger,
 			.mem = &vm->machine.mem,
-			.has_int3 = cpu_x86_has_virtualization()},
+			.has_int3 = cpu_x86_find_debug().int3},
 		.look_task = {.fn = look, .opaque = debugger},
 	};
 	ret = gdb_start(&debugger->gdb, vm->machine.loop, &place->config, &debugger->target, err);

@@ -13,6 +13,7 @@
 #include <linux/kvm.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "vmm/base/log.h"
@@ -327,4 +328,27 @@ bool cpu_x86_has_virtualization(void)
 	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx & vmx)
 		return true;
 	return __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && ecx & svm;
+}
+
+static bool is_emulated_by_tcg(void)
+{
+	const unsigned hypervisor_bit = 1u << 31; /* Fn0000_0001 ECX */
+	unsigned eax, words[3], ecx, edx;
+
+	if (!__get_cpuid(1, &eax, &words[0], &ecx, &edx) || !(ecx & hypervisor_bit))
+		return false;
+	/* __get_cpuid() compares with the highest leaf of another range. */
+	__cpuid(0x40000000, eax, words[0], words[1], words[2]);
+	return !memcmp(words, "TCGTCGTCGTCG", sizeof(words));
+}
+
+struct cpu_x86_debug cpu_x86_find_debug(void)
+{
+	bool is_real = cpu_x86_has_virtualization() && !is_emulated_by_tcg();
+
+	return (struct cpu_x86_debug){
+		.int3 = is_real,
+		.trap_execute = is_real || !cpu_x86_has_virtualization(),
+		.trap_access = is_real,
+	};
 }

@@ -27,6 +27,17 @@ bool cpu_x86_get_msr(int fd, uint32_t index, uint64_t *value);
 bool cpu_x86_set_msr(int fd, uint32_t index, uint64_t value);
 
 /*
+ * What of debugging this host's KVM carries out: INT3 stops the guest, debug registers stop it at
+ * an instruction, and at an access to memory. One that interprets the guest knows the second alone;
+ * a host whose processor is itself emulated by QEMU's TCG none: it lets a guest's INT3 through, and
+ * ignores debug registers that are loaded by VMRUN.
+ */
+struct cpu_x86_debug {
+	bool int3, trap_execute, trap_access;
+};
+struct cpu_x86_debug cpu_x86_find_debug(void);
+
+/*
  * True when this host's processor shows VT-x or AMD-V. Where it does not and /dev/kvm is
  * there all the same, KVM may interpret guest kernel code and know only part of it.
  */

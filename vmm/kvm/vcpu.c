@@ -298,6 +298,40 @@ static void excuse_gap(struct vcpu *vcpu)
 	(void)ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
 }
 
+static bool is_more_of_access(uint32_t reason)
+{
+	return reason == KVM_EXIT_IO || reason == KVM_EXIT_MMIO || reason == KVM_EXIT_DEBUG;
+}
+
+/* KVM finishes an access (writes what was read into a register) at the next entry only. */
+static void complete_access(struct vcpu *vcpu)
+{
+	uint32_t reason = vcpu->run->exit_reason;
+
+	if (vcpu->has_event || (reason != KVM_EXIT_IO && reason != KVM_EXIT_MMIO))
+		return;
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
+	/*
+	 * An access of more than one part (a page crossed) gives the next part instead, and a step
+	 * over it may end here.
+	 */
+	while (ioctl(vcpu->fd, KVM_RUN, 0) == 0 && is_more_of_access(vcpu->run->exit_reason))
+		take_exit(vcpu);
+}
+
+/* A step that made an access ends behind it, whether KVM says so or not. */
+static void finish_step(struct vcpu *vcpu)
+{
+	uint32_t reason = vcpu->run->exit_reason;
+
+	if (vcpu->has_event || (reason != KVM_EXIT_IO && reason != KVM_EXIT_MMIO) ||
+		!vcpu_debug_is_stepping(vcpu))
+		return;
+	complete_access(vcpu);
+	if (!vcpu->has_event && vcpu_debug_handle_access(vcpu))
+		report(vcpu, VCPU_EVENT_DEBUG);
+}
+
 static void run_guest(struct vcpu *vcpu)
 {
 	if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
@@ -307,6 +341,8 @@ static void run_guest(struct vcpu *vcpu)
 		}
 		keep_registers(vcpu);
 		take_exit(vcpu);
+		if (__builtin_expect(vcpu->debugger != NULL, 0))
+			finish_step(vcpu);
 		return;
 	}
 	switch (errno) {
@@ -330,27 +366,6 @@ static void run_guest(struct vcpu *vcpu)
 }
 
 /* ---- The thread ---- */
-
-static bool is_more_of_access(uint32_t reason)
-{
-	return reason == KVM_EXIT_IO || reason == KVM_EXIT_MMIO || reason == KVM_EXIT_DEBUG;
-}
-
-/* KVM finishes an access (writes what was read into a register) at the next entry only. */
-static void complete_access(struct vcpu *vcpu)
-{
-	uint32_t reason = vcpu->run->exit_reason;
-
-	if (vcpu->has_event || (reason != KVM_EXIT_IO && reason != KVM_EXIT_MMIO))
-		return;
-	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
-	/*
-	 * An access of more than one part (a page crossed) gives the next part instead, and a step
-	 * over it may end here.
-	 */
-	while (ioctl(vcpu->fd, KVM_RUN, 0) == 0 && is_more_of_access(vcpu->run->exit_reason))
-		take_exit(vcpu);
-}
 
 static void park(struct vcpu *vcpu)
 {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "vmm/kvm/cpu_x86.h"
 #include "vmm/kvm/vcpu_impl.h"
 
 enum {
@@ -29,9 +30,26 @@ enum {
 
 struct vcpu_debugger {
 	struct vcpu_debug_config config;
+	struct cpu_x86_debug host;
 	struct vcpu_debug plan;
 	struct vcpu_stop stop;
+	uint64_t seen[VCPU_TRAPS_MAX]; /* values at traps that are found by stepping */
 };
+
+/* The processor itself looks after it. */
+static bool is_in_hardware(const struct vcpu_debugger *debugger, const struct vcpu_trap *trap)
+{
+	return trap->kind == VCPU_TRAP_EXECUTE ? debugger->host.trap_execute
+					       : debugger->host.trap_access;
+}
+
+static bool has_stepped_traps(const struct vcpu_debugger *debugger)
+{
+	for (unsigned i = 0; i < debugger->plan.trap_count; i++)
+		if (!is_in_hardware(debugger, &debugger->plan.traps[i]))
+			return true;
+	return false;
+}
 
 static uint64_t encode_trap(unsigned nth, const struct vcpu_trap *trap)
 {
@@ -41,29 +59,40 @@ static uint64_t encode_trap(unsigned nth, const struct vcpu_trap *trap)
 		lens[trap->len] << DR7_LEN_SHIFT(nth);
 }
 
+static bool is_halted(struct vcpu *vcpu)
+{
+	struct kvm_mp_state state;
+
+	return ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) == 0 &&
+		state.mp_state == KVM_MP_STATE_HALTED;
+}
+
 /* `injects`: KVM_GUESTDBG_INJECT_… or 0. */
 static int tell_kvm(struct vcpu *vcpu, uint32_t injects)
 {
-	const struct vcpu_debug *plan = &vcpu->debugger->plan;
+	const struct vcpu_debugger *debugger = vcpu->debugger;
+	const struct vcpu_debug *plan = &debugger->plan;
 	struct kvm_guest_debug debug = {.control = injects};
 
 	if (plan->breaks)
 		debug.control |= KVM_GUESTDBG_USE_SW_BP;
-	if (plan->step)
+	if (plan->step || has_stepped_traps(debugger))
 		debug.control |= KVM_GUESTDBG_SINGLESTEP;
-	if (plan->trap_count) {
-		debug.control |= KVM_GUESTDBG_USE_HW_BP;
-		debug.arch.debugreg[7] = DR7_ALWAYS_ONE;
-	}
 	for (unsigned i = 0; i < plan->trap_count; i++) {
+		if (!is_in_hardware(debugger, &plan->traps[i]))
+			continue;
+		debug.control |= KVM_GUESTDBG_USE_HW_BP;
 		debug.arch.debugreg[i] = plan->traps[i].address;
-		debug.arch.debugreg[7] |= encode_trap(i, &plan->traps[i]);
+		debug.arch.debugreg[7] |= DR7_ALWAYS_ONE | encode_trap(i, &plan->traps[i]);
 	}
 	if (debug.control)
 		debug.control |= KVM_GUESTDBG_ENABLE;
 #ifdef KVM_GUESTDBG_BLOCKIRQ
-	/* A step that ends in the handler of a timer is of no use. Old KVMs don't know this. */
-	if (plan->step) {
+	/*
+	 * A step that ends in the handler of a timer is of no use, but a processor that is halted
+	 * needs one. Old KVMs don't know this.
+	 */
+	if (plan->step && !is_halted(vcpu)) {
 		debug.control |= KVM_GUESTDBG_BLOCKIRQ;
 		if (ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug) == 0)
 			return 0;
@@ -71,6 +100,51 @@ static int tell_kvm(struct vcpu *vcpu, uint32_t injects)
 	}
 #endif
 	return ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug) < 0 ? -errno : 0;
+}
+
+static bool read_tables(struct vcpu *vcpu, struct page_walk_regs *walk)
+{
+	struct kvm_sregs sregs;
+
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
+		return false;
+	*walk = (struct page_walk_regs){sregs.cr0, sregs.cr3, sregs.cr4, sregs.efer};
+	return true;
+}
+
+/* ---- Traps that the processor does not look after ---- */
+
+/*
+ * What there is now: of an EXECUTE trap whether it is `pc`, of others the memory. Bit n of the
+ * result: it differs from `seen`, which is updated.
+ */
+static unsigned look_at_traps(struct vcpu *vcpu, uint64_t pc, uint64_t *seen)
+{
+	const struct vcpu_debugger *debugger = vcpu->debugger;
+	const struct vcpu_debug *plan = &debugger->plan;
+	struct page_walk_regs walk;
+	bool has_tables = false;
+	unsigned differs = 0;
+
+	for (unsigned i = 0; i < plan->trap_count; i++) {
+		const struct vcpu_trap *trap = &plan->traps[i];
+		uint64_t now = 0;
+
+		if (is_in_hardware(debugger, trap))
+			continue;
+		if (trap->kind == VCPU_TRAP_EXECUTE) {
+			differs |= (unsigned)(trap->address == pc) << i;
+			continue;
+		}
+		has_tables = has_tables || read_tables(vcpu, &walk);
+		if (!has_tables || !vcpu->env.mem ||
+			page_walk_read(vcpu->env.mem, &walk, trap->address, &now, trap->len) <
+				trap->len)
+			continue;
+		differs |= (unsigned)(now != seen[i]) << i;
+		seen[i] = now;
+	}
+	return differs;
 }
 
 int vcpu_debug_set(
@@ -82,8 +156,11 @@ int vcpu_debug_set(
 		if (!vcpu->debugger)
 			return -ENOMEM;
 		vcpu->debugger->config = *config;
+		vcpu->debugger->host = cpu_x86_find_debug();
 	}
 	vcpu->debugger->plan = *debug;
+	if (has_stepped_traps(vcpu->debugger))
+		look_at_traps(vcpu, 0, vcpu->debugger->seen);
 	return tell_kvm(vcpu, 0);
 }
 
@@ -105,28 +182,33 @@ static bool is_break(struct vcpu *vcpu, uint64_t linear)
 {
 	const struct vcpu_debug_config *config = &vcpu->debugger->config;
 	struct page_walk_regs walk;
-	struct kvm_sregs sregs;
 
-	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
-		return false;
-	walk = (struct page_walk_regs){sregs.cr0, sregs.cr3, sregs.cr4, sregs.efer};
-	return config->is_break(config->opaque, &walk, linear);
+	return read_tables(vcpu, &walk) && config->is_break(config->opaque, &walk, linear);
+}
+
+/* `hit`: the traps that the processor itself has found, as in DR6. */
+static struct vcpu_stop find_trap(struct vcpu *vcpu, uint64_t pc, unsigned hit)
+{
+	struct vcpu_debugger *debugger = vcpu->debugger;
+	const struct vcpu_debug *plan = &debugger->plan;
+
+	if (has_stepped_traps(debugger))
+		hit |= look_at_traps(vcpu, pc, debugger->seen);
+	for (unsigned i = 0; i < plan->trap_count; i++)
+		if (hit & 1u << i)
+			return (struct vcpu_stop){VCPU_STOP_TRAP, plan->traps[i]};
+	return (struct vcpu_stop){.kind = plan->step ? VCPU_STOP_STEP : VCPU_STOP_NONE};
 }
 
 static struct vcpu_stop find_stop(struct vcpu *vcpu)
 {
 	const struct kvm_debug_exit_arch *exit = &vcpu->run->debug.arch;
-	const struct vcpu_debug *plan = &vcpu->debugger->plan;
 
-	if (exit->exception == VECTOR_BREAKPOINT) {
-		if (plan->breaks && is_break(vcpu, exit->pc))
-			return (struct vcpu_stop){.kind = VCPU_STOP_BREAK};
-		return (struct vcpu_stop){.kind = VCPU_STOP_NONE};
-	}
-	for (unsigned i = 0; i < plan->trap_count; i++)
-		if (exit->dr6 & UINT64_C(1) << i)
-			return (struct vcpu_stop){VCPU_STOP_TRAP, plan->traps[i]};
-	return (struct vcpu_stop){.kind = plan->step ? VCPU_STOP_STEP : VCPU_STOP_NONE};
+	if (exit->exception != VECTOR_BREAKPOINT)
+		return find_trap(vcpu, exit->pc, exit->dr6 & DR6_TRAPS);
+	if (vcpu->debugger->plan.breaks && is_break(vcpu, exit->pc))
+		return (struct vcpu_stop){.kind = VCPU_STOP_BREAK};
+	return (struct vcpu_stop){.kind = VCPU_STOP_NONE};
 }
 
 bool vcpu_debug_handle_exit(struct vcpu *vcpu)
@@ -141,9 +223,29 @@ bool vcpu_debug_handle_exit(struct vcpu *vcpu)
 		return true;
 	if (vcpu->run->debug.arch.exception == VECTOR_BREAKPOINT)
 		(void)tell_kvm(vcpu, KVM_GUESTDBG_INJECT_BP);
+	else if (has_stepped_traps(debugger))
+		/* The next step: the guest may have written its flags. */
+		(void)tell_kvm(vcpu, 0);
 	else if (vcpu->run->debug.arch.exception == VECTOR_DEBUG)
 		give_debug_to_guest(vcpu, vcpu->run->debug.arch.dr6);
 	return false;
+}
+
+bool vcpu_debug_is_stepping(const struct vcpu *vcpu)
+{
+	return vcpu->debugger->plan.step || has_stepped_traps(vcpu->debugger);
+}
+
+bool vcpu_debug_handle_access(struct vcpu *vcpu)
+{
+	struct cpu_regs regs;
+
+	if (vcpu_get_regs(vcpu, &regs) < 0)
+		return false;
+	vcpu->debugger->stop = find_trap(vcpu, regs.segments[CPU_CS].base + regs.rip, 0);
+	if (vcpu->debugger->stop.kind == VCPU_STOP_NONE)
+		(void)tell_kvm(vcpu, 0);
+	return vcpu->debugger->stop.kind != VCPU_STOP_NONE;
 }
 
 struct vcpu_stop vcpu_debug_take_stop(struct vcpu *vcpu)

@@ -78,3 +78,10 @@ void vcpu_open_stats(struct vcpu *vcpu);
 
 /* vcpu_debug.c: a KVM_EXIT_DEBUG. True when the debugger is to see it. On the vCPU's thread. */
 bool vcpu_debug_handle_exit(struct vcpu *vcpu);
+
+/*
+ * The same after an access to a device that was completed: KVM's emulator forgets a step over it.
+ * Both only with a debugger.
+ */
+bool vcpu_debug_is_stepping(const struct vcpu *vcpu);
+bool vcpu_debug_handle_access(struct vcpu *vcpu);
