@@ -330,7 +330,7 @@ size_t gdb_regs_describe(enum cpu_mode mode, char *xml, size_t size)
 
 	append(xml, size, &used,
 		"<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
-		"<target version=\"1.0\">\n<architecture>%s</architecture>\n",
+		"<target version=\"1.0\">\n<architecture>%s</architecture>\n<osabi>none</osabi>\n",
 		names[mode]);
 	for (unsigned i = 0; i < count; i++) {
 		if (features[i].name)
