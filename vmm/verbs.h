@@ -98,17 +98,17 @@
 		"it, as does -n after COUNT pictures. Where standard output is no terminal each "  \
 		"picture is printed below the one before. The first one is about the time since "  \
 		"the machine's start.")                                                            \
-	TOOL(grade,                                                                                \
-		"[--lab LAB] [--hidden DIR] [--test WORDS] [-j N] [-q] [--tap FILE] "              \
-		"[--junit FILE] [--json FILE] [--no-sandbox] LAB.toml|FOLDER...",                  \
-		"file", "build and test what students wrote",                                      \
+	TOOL(grade, "[OPTIONS] LAB.toml|FOLDER...", "file", "build and test what students wrote",  \
 		"Builds each folder by the rules of its lab and runs every test in a machine of "  \
-		"its own, -j of them at a time. A FOLDER is a lab, of which start/ is graded, or " \
-		"a student's folder inside of one; with --lab all are students' folders. Prints "  \
-		"a table of points, and of each failed test what was expected and what came. "     \
-		"--hidden adds the tests of DIR/NAME-OF-THE-LAB/TESTS.toml, --test takes only "    \
-		"those whose names hold the words, -q leaves the reasons out. Exit status 0: all " \
-		"tests passed. 1: some did not. 2: usage. 3: KVM unusable. 4: a faulty LAB.toml. " \
+		"its own. A FOLDER is a lab, of which start/ is graded, or a student's folder "    \
+		"inside of one; with --lab LAB all are students' folders, and LAB is theirs, "     \
+		"or the folder of all. Prints a table of points, and of each failed test what "    \
+		"was expected and what came; -q leaves that out. --hidden DIR adds the tests of "  \
+		"DIR/NAME-OF-THE-LAB/TESTS.toml, --test WORDS takes only those whose names hold "  \
+		"the words, -j N runs so many at a time (default: one for each processor). "       \
+		"--tap FILE, --junit FILE and --json FILE write reports (- is standard output). "  \
+		"--no-sandbox builds without bubblewrap. Exit status 0: all passed. 1: some "      \
+		"did not. 2: usage. 3: KVM unusable. 4: a faulty LAB.toml. 5: another failure. "   \
 		"The format: guest-images/labs/LAB-FORMAT.md.")                                    \
 	TOOL(inspect, "FILE [--json] [--config]", "file",                                          \
 		"say what a kernel, initrd or disk image is",                                      \
