@@ -8,8 +8,17 @@
 
 #include "firmware/layout.h"
 
-/* bios_rom.S: the first byte is the entry. */
-extern const uint8_t bios_start[], bios_end[];
+/* bios_rom.S: the first byte is the entry; the tables are pairs of words, ended by LAST. */
+extern const uint8_t bios_start[], bios_end[], bios_nothing[], bios_vectors[], bios_area[];
+
+enum {
+	LAST = 0xffff,
+	VECTORS = 256,
+	DATA_AREA = 0x400,
+	DATA_AREA_END = 0x500,
+	LOW_KIB = DATA_AREA + 0x13,
+	DRIVE_COUNT = DATA_AREA + 0x75,
+};
 
 _Static_assert(
 	offsetof(struct bios_data, disk_port) == BIOS_DATA_DISK_PORT, "as bios_rom.S has it");
@@ -41,13 +50,33 @@ static void fill_sizes(struct bios_data *data, const struct e820_map *map)
 	data->kib_above_1m = (uint16_t)MIN(above / KIB, (uint64_t)UINT16_MAX);
 }
 
-int bios_load(struct gmem *mem, const struct bios_params *params, struct cpu_entry *entry)
+/* Interrupt table and data area: what stands below 0x500. */
+static int write_low(struct gmem *mem, const struct bios_params *params)
+{
+	uint8_t low[DATA_AREA_END] = {0};
+
+	for (unsigned i = 0; i < VECTORS; i++) {
+		store_le16(low + 4 * i, (uint16_t)(bios_nothing - bios_start));
+		store_le16(low + 4 * i + 2, FW_BIOS_SEGMENT);
+	}
+	for (const uint8_t *pair = bios_vectors; load_le16(pair) != LAST; pair += 4)
+		memcpy(low + load_le16(pair), pair + 2, 2);
+	for (const uint8_t *pair = bios_area; load_le16(pair) != LAST; pair += 4)
+		memcpy(low + DATA_AREA + load_le16(pair), pair + 2, 2);
+	store_le16(low + LOW_KIB, FW_LOW_RAM_END / KIB);
+	low[DRIVE_COUNT] = (uint8_t)params->drive_count;
+	return gmem_write(mem, 0, low, sizeof(low));
+}
+
+int bios_install(struct gmem *mem, const struct bios_params *params)
 {
 	struct bios_data data = {.disk_port = params->disk_port,
 		.drive_count = (uint16_t)params->drive_count,
 		.tree = (uint32_t)params->tree,
 		.map_count = (uint16_t)params->map->count};
 	size_t bytes = (size_t)(bios_end - bios_start);
+	/* The extended data area, up to 640 KiB, says its own size. */
+	const uint8_t extended_kib = (640 * KIB - FW_LOW_RAM_END) / KIB;
 	int ret;
 
 	ASSERT(bytes <= FW_BIOS_BYTES && params->map->count <= ARRAY_SIZE(data.map));
@@ -56,7 +85,14 @@ int bios_load(struct gmem *mem, const struct bios_params *params, struct cpu_ent
 	ret = gmem_write(mem, FW_BIOS_BASE, bios_start, bytes);
 	if (ret == 0)
 		ret = gmem_write(mem, FW_BIOS_DATA, &data, sizeof(data));
+	if (ret == 0)
+		ret = gmem_write(mem, FW_LOW_RAM_END, &extended_kib, 1);
+	return ret < 0 ? ret : write_low(mem, params);
+}
+
+int bios_load(struct gmem *mem, const struct bios_params *params, struct cpu_entry *entry)
+{
 	*entry = (struct cpu_entry){
 		.mode = CPU_ENTRY_REAL16, .code_selector = FW_BIOS_SEGMENT, .rsp = 0x7c00};
-	return ret;
+	return bios_install(mem, params);
 }

@@ -2,9 +2,11 @@
  * A BIOS for boot sectors: the small real-mode firmware of bios_rom.S, put into guest memory with what
  * it is told about the machine. firmware/README.md lists the calls that it serves.
  *
- * The processor enters the firmware, which sets up the interrupt table, the BIOS data area and the
- * timer, reads the first sector of what is started to 0:7c00 through the device "bios-disk", and
- * jumps there.
+ * The processor enters the firmware, which sets up the interrupt controllers and the timer, reads
+ * the first sector of what is started to 0:7c00 through the device "bios-disk", and jumps there.
+ *
+ * Other kernels may go back to real mode and find it as it would be behind a boot loader: the
+ * interrupt table leads there, and the BIOS data area says what there is.
  */
 #pragma once
 
@@ -35,5 +37,8 @@ struct bios_params {
 	unsigned drive_count;
 };
 
-/* -EFAULT when guest memory has no first MiB. */
+/* The firmware, the interrupt table and the BIOS data area. -EFAULT without a first MiB. */
+int bios_install(struct gmem *mem, const struct bios_params *params);
+
+/* The same, and the processor enters it. */
 int bios_load(struct gmem *mem, const struct bios_params *params, struct cpu_entry *entry);

@@ -67,11 +67,12 @@
 #define F_FLAGS 42
 #define CARRY 1
 #define ZERO 0x40
+#define INTERRUPTS 0x200
 
 	.section .rodata
 	.code16
-	.globl	bios_start, bios_end
-	.hidden	bios_start, bios_end
+	.globl	bios_start, bios_end, bios_nothing, bios_vectors, bios_area
+	.hidden	bios_start, bios_end, bios_nothing, bios_vectors, bios_area
 	.balign	16
 bios_start:
 
@@ -82,43 +83,8 @@ bios_start:
 	xorw	%ax, %ax
 	movw	%ax, %ss
 	movw	$0x7c00, %sp
-	movw	%ax, %es
 	movw	%cs, %ax
 	movw	%ax, %ds
-
-	/* All interrupts lead to nothing, then some of them somewhere. */
-	xorw	%di, %di
-	movw	$256, %cx
-1:	movw	$AT(nothing), %ax
-	stosw
-	movw	%cs, %ax
-	stosw
-	loop	1b
-	movw	$AT(vectors), %si
-2:	lodsw
-	cmpw	$0xffff, %ax
-	je	3f
-	movw	%ax, %di
-	movsw
-	jmp	2b
-
-3:	movw	$BDA, %ax
-	movw	%ax, %es
-	movw	$AT(area), %si
-4:	lodsw
-	cmpw	$0xffff, %ax
-	je	5f
-	movw	%ax, %di
-	movsw
-	jmp	4b
-5:	movw	DATA + BIOS_DATA_LOW_KIB, %ax
-	movw	%ax, %es:0x13
-	movb	DATA + BIOS_DATA_DRIVES, %al
-	movb	%al, %es:0x75
-	/* The extended data area says its own size, in KiB. */
-	movw	%es:0x0e, %ax
-	movw	%ax, %es
-	movb	$1, %es:0
 
 	/* Interrupt controllers: vectors 8 and 0x70; timer, keyboard and the second one are heard. */
 	movb	$0x11, %al
@@ -270,7 +236,7 @@ end_irq1:
 	movb	$0x20, %al
 	outb	%al, $PIC1
 	popw	%ax
-nothing:
+bios_nothing:
 	iretw
 
 /* The timer. */
@@ -314,7 +280,7 @@ irq1:
 
 /* ---- Entering and leaving a call ---- */
 
-/* Called first thing. Then the frame is at %bp, ES the data area, %bx lost, interrupts are on. */
+/* Called first thing. Then the frame is at %bp, ES the data area, %bx lost. */
 enter_handler:
 	popw	%cs:AT(handler)		/* with interrupts off */
 	pushw	%fs
@@ -328,8 +294,10 @@ enter_handler:
 	movw	%bx, %es
 	pushw	AT(handler)
 	cld
+	testb	$INTERRUPTS >> 8, F_FLAGS + 1(%bp)
+	jz	1f
 	sti
-	/* What the carry says is the answer of most calls. */
+1:	/* What the carry says is the answer of most calls. */
 	andw	$~CARRY, F_FLAGS(%bp)
 	ret
 
@@ -905,14 +873,15 @@ wait_us:
 	jmp	leave_handler
 
 read_timer:
+	pushfw
 	cli
 	xorb	%al, %al
 	outb	%al, $0x43
 	inb	$0x40, %al
 	movb	%al, %ah
 	inb	$0x40, %al
-	sti
 	xchgb	%al, %ah
+	popfw
 	ret
 
 /* ---- INT 16h: keys ---- */
@@ -1190,8 +1159,9 @@ read_clock:
 	.word	4 * \number, AT(\handler)
 	.endm
 
+/* These two are for bios.c. Of all interrupts that are not here the handler is bios_nothing. */
 	.balign	2
-vectors:
+bios_vectors:
 	vector	0x00, fault_00
 	vector	0x06, fault_06
 	vector	0x08, irq0
@@ -1221,8 +1191,8 @@ vectors:
 	vector	0x77, end_irq2
 	.word	0xffff
 
-/* The data area: offset, word. What is not here is zero, or from struct bios_data. */
-area:
+/* The data area: offset, word. What is not here is zero, or the machine's. */
+bios_area:
 	.word	0x00, SERIAL
 	.word	0x0e, 0x9fc0		/* segment of the extended data area */
 	.word	0x10, 0x0220		/* one serial port, 80 columns in colour */

@@ -25,8 +25,6 @@
 enum {
 	PAGE_BYTES = 4096,
 	GROWTH_BYTES = 1 << 20,
-	BDA_EBDA = 0x40e,
-	BDA_LOW_KIB = 0x413,
 };
 
 #define UNPACKED_MAX (256 * MIB)
@@ -168,12 +166,18 @@ int boot_own_write_tree(struct gmem *mem, const struct boot_machine *machine,
 	return fdt_build(&with_initrd, mem, room, FW_OWN_TREE_BYTES, &used, err);
 }
 
+static struct bios_params bios_params_of(
+	const struct boot_machine *machine, const struct plan *plan)
+{
+	return (struct bios_params){.map = plan->params.map,
+		.disk_port = machine->bios_disk_port,
+		.drive_count = machine->bios_drive_count};
+}
+
 static int load_boot_sector(struct gmem *mem, const struct boot_machine *machine,
 	const struct plan *plan, struct cpu_entry *entry, struct err *err)
 {
-	struct bios_params params = {.map = plan->params.map,
-		.disk_port = machine->bios_disk_port,
-		.drive_count = machine->bios_drive_count};
+	struct bios_params params = bios_params_of(machine, plan);
 	int ret = boot_own_write_tree(mem, machine, plan, &params.tree, err);
 
 	return ret < 0 ? ret : bios_load(mem, &params, entry);
@@ -200,21 +204,6 @@ static int load_flat(struct boot *boot, struct gmem *mem, const struct boot_mach
 	if (ret == 0)
 		entry->rdi = tree;
 	return ret;
-}
-
-/*
- * What a BIOS has left in its data area says where memory below 1 MiB ends: the segment of its
- * extended data, and KiB. Kernels look there for a place for code that other processors start with.
- */
-static int write_bios_data(struct gmem *mem)
-{
-	uint8_t ebda[2], kib[2];
-	int ret;
-
-	store_le16(ebda, FW_LOW_RAM_END >> 4);
-	store_le16(kib, FW_LOW_RAM_END / KIB);
-	ret = gmem_write(mem, BDA_EBDA, ebda, sizeof(ebda));
-	return ret < 0 ? ret : gmem_write(mem, BDA_LOW_KIB, kib, sizeof(kib));
 }
 
 /* One behind the other, each on a page of its own, behind the kernel. */
@@ -265,6 +254,7 @@ static int load_multiboot(struct boot *boot, struct gmem *mem, const struct boot
 		.module_count = boot->module_count,
 		.rsdp = plan->params.rsdp,
 		.screen = machine->screen};
+	const struct bios_params bios = bios_params_of(machine, plan);
 	gpa_t tree = 0;
 	int ret;
 
@@ -283,8 +273,9 @@ static int load_multiboot(struct boot *boot, struct gmem *mem, const struct boot
 		ret = boot_file_changed("kernel", boot->kernel_path, err);
 	if (ret == 0)
 		ret = load_modules(boot, mem, modules, err);
-	if (ret == 0)
-		ret = write_bios_data(mem);
+	/* Some look there for memory, or call it: they know it from behind other boot loaders. */
+	if (ret == 0 && !machine->has_tree)
+		ret = bios_install(mem, &bios);
 	if (ret < 0)
 		return ret;
 	ret = multiboot_enter(mem, &boot->multiboot, &params, entry);

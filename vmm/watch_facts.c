@@ -69,6 +69,9 @@ bool watch_find_symbol(const struct vm *vm, uint64_t code, char *text, size_t si
 	struct symbol symbol;
 	uint64_t low = code;
 
+	/* A boot sector may be started from a disk. */
+	if (!config->symbols && !config->kernel)
+		return false;
 	if (config->symbols ? !find_in_file(config->symbols, code, &symbol)
 			    : !find_in_file(config->kernel, code, &symbol) &&
 				!find_beside(config->kernel, code, &symbol))

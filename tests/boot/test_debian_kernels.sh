@@ -17,10 +17,11 @@ end_guest
 
 # The module is Linux, for Dom 0; what that does on such a processor is its own affair.
 start_vmm --kernel "$folder/xen.gz" -m 512M --cpus 1 --net none --initrd "$kernel console=hvc0" \
-	--append 'no-real-mode console=com1 com1=115200,8n1 loglvl=all noreboot'
+	--append 'xen console=com1 com1=115200,8n1 loglvl=all noreboot'
 check "Xen starts" expect '^\(XEN\) Xen version 4'
 check "it knows who started it" expect '^\(XEN\) Bootloader: vmm'
 check "it has its words" expect '^\(XEN\) Command line: .*com1=115200'
+check "it goes back to real mode and asks the BIOS" expect '^\(XEN\) Xen-e820 RAM map'
 check "it has the memory map" expect '^\(XEN\)  \[0000000000100000, 000000001fffffff\] \(usable\)'
 check "it finds ACPI" expect '^\(XEN\) ACPI: RSDP 000E0000'
 check "it finds its module" expect '^\(XEN\)  Dom0 kernel: 64-bit'

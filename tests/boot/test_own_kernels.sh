@@ -99,6 +99,16 @@ check "INT 10h 06 clears the screen" has "$console" $'06 clear: \033[2J\033[H'
 check "INT 10h 0a repeats" has "$console" '0a three times: xxx'
 check "what it writes is thrown away" is "$before" "$(sha256sum <"$disk")"
 
+# A disk is written to; keys come from a keyboard as well, with its shift key and its arrows.
+cp "$disk" "$work/kept.img"
+run --boot-sector --disk "$work/kept.img" --display none,640x480 --name keys
+expect '^keys:'
+"$vmm" type keys aB && "$vmm" key keys up && "$vmm" key keys ctrl-c && "$vmm" type keys q 2>/dev/null
+check "a boot sector on a disk" ends_with 0
+check "INT 16h, a keyboard" says 'keys: 1e61 3042 4800 2e03 1071'
+check "what is written to a disk stays" \
+	is new. "$(dd if="$work/kept.img" bs=4 skip=$((33 * 128)) count=1 status=none)"
+
 # ---- Ends ----
 
 run --kernel "$(small FAULT)"
@@ -132,6 +142,12 @@ run --kernel "$work/k" --disk "$work/disk"
 check "with a disk that is drive 0x80" started kD
 run --boot-sector --disk "$work/disk,ro"
 check "--boot-sector starts a disk" started dD
+
+cp "$(small FAULT)" "$work/fault.img"
+printf '\017\1\36\0\0\017\013' | dd of="$work/fault.img" conv=notrunc status=none
+run --boot-sector --disk "$work/fault.img,ro" --timeout 5
+wait_end
+check "what ends badly on a disk is told, not more" test "$status" -lt 128
 
 # A disk with a partition, as people install Linux on it.
 cp "$work/disk" "$work/partitioned"
@@ -241,6 +257,10 @@ for version in 1 2; do
 		says 'screen c0000000 stride a00 size 280 x 1e0 depth 20'
 done
 check "Multiboot 2 tells of ACPI" test "$(grep -c '^rsdp' "$console")" = 2
+
+run --machine micro --serial stdio --kernel "$work/mb1-32" --append 'some words'
+check "they start on a machine without a PC" expect '^words some words'
+end_guest
 
 multiboot "$work/need1" 32 -DVERSION=1 -DREQUIRE=8
 run --kernel "$work/need1"

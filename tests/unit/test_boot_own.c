@@ -241,6 +241,13 @@ static void boot_sector_gets_a_bios(void **state)
 	assert_int_equal(entry.rip, 0);
 	/* Its first instruction: cli. */
 	assert_int_equal(*(const uint8_t *)gmem_ptr(&mem, FW_BIOS_BASE, 1), 0xfa);
+	/* Interrupt 10h, one that is nothing, low memory, drives. */
+	assert_int_equal(load_le16(gmem_ptr(&mem, 4 * 0x10 + 2, 2)), FW_BIOS_SEGMENT);
+	assert_int_not_equal(
+		load_le16(gmem_ptr(&mem, 4 * 0x10, 2)), load_le16(gmem_ptr(&mem, 4 * 0xff, 2)));
+	assert_int_equal(load_le16(gmem_ptr(&mem, 4 * 0xff + 2, 2)), FW_BIOS_SEGMENT);
+	assert_int_equal(load_le16(gmem_ptr(&mem, 0x413, 2)), 639);
+	assert_int_equal(*(const uint8_t *)gmem_ptr(&mem, 0x475, 1), 3);
 	data = gmem_ptr(&mem, FW_BIOS_DATA, sizeof(*data));
 	assert_int_equal(data->disk_port, 0x1234);
 	assert_int_equal(data->drive_count, 3);
