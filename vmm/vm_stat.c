@@ -94,6 +94,7 @@ static void print_cpu(struct control_call *call, struct vcpu *vcpu, unsigned ind
 	snprintf(prefix, sizeof(prefix), "cpu.%u.", index);
 	vcpu_get_stats(vcpu, &stats);
 	print(call, prefix, "run_ns", stats.run_ns);
+	print(call, prefix, "wait_ns", stats.wait_ns);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		print(call, prefix, kinds[i].key, atomic_load(&exits->counts[kinds[i].kind]));
 	print(call, prefix, "unclaimed", atomic_load(&exits->unclaimed));

@@ -133,17 +133,19 @@ static void short_numbers(void **state)
 
 static void rates_are_differences(void **state)
 {
-	char before[] = "state=running\ncpu_ns=0\ncpu.0.run_ns=100\ncpu.0.port_reads=10\n"
-			"disk.vda.read_bytes=1000\nnic.0.sent_frames=5\n";
+	char before[] =
+		"state=running\ncpu_ns=0\ncpu.0.run_ns=100\ncpu.0.wait_ns=0\ncpu.0.port_reads=10\n"
+		"disk.vda.read_bytes=1000\nnic.0.sent_frames=5\n";
 	char now[] = "state=running\nuptime_ns=3661000000000\nmemory=33554432\nrss=1048576\n"
-		     "cpu_ns=1000000000\ncpu.0.run_ns=500000100\ncpu.0.port_reads=4010\n"
+		     "cpu_ns=1000000000\ncpu.0.run_ns=500000100\ncpu.0.wait_ns=200000000\ncpu.0."
+		     "port_reads=4010\n"
 		     "disk.vda.read_bytes=2049000\nnic.0.sent_frames=7\n"
 		     "device.virtio-rng0.kicks=0\n";
 
 	(void)state;
 	picture(now, before, 2000000000);
 	assert_non_null(strstr(shown, "web  running  up 1:01:01  CPU 50.0 %  RSS 1.0 MiB"));
-	assert_non_null(strstr(shown, "  0      25.0   75.0   2.0K      0"));
+	assert_non_null(strstr(shown, "  0     25.0  10.0  65.0   2.0K      0"));
 	assert_non_null(strstr(shown, "  vda         0   1.0M"));
 	assert_non_null(strstr(shown, "  net0        0      0       1"));
 	assert_non_null(strstr(shown, "  virtio-rng0 "));

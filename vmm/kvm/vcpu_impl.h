@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "vmm/kvm/exit_ring.h"
 #include "vmm/kvm/kvm.h"
@@ -58,6 +59,7 @@ struct vcpu {
 	bool has_ended;
 	bool has_sample;
 	struct vcpu_sample sample;
+	pid_t tid;	      /* of the thread; once stats_fd has been asked for */
 	_Atomic int stats_fd; /* owned; VCPU_STATS_… when there is none */
 };
 

@@ -5,8 +5,10 @@
  */
 #include "vmm/kvm/vcpu_stats.h"
 
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -63,11 +65,30 @@ static uint64_t thread_time_ns(const struct vcpu *vcpu)
 	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
+/* "RUN WAIT SLICES", in nanoseconds: Documentation/scheduler/sched-stats.rst. */
+static uint64_t wait_time_ns(const struct vcpu *vcpu)
+{
+	unsigned long long run_ns, wait_ns;
+	char path[64], text[80];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", (int)vcpu->tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[MAX(len, 0)] = '\0';
+	return sscanf(text, "%llu %llu", &run_ns, &wait_ns) == 2 ? wait_ns : 0;
+}
+
 void vcpu_open_stats(struct vcpu *vcpu)
 {
 	int fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
 
 	pthread_mutex_lock(&vcpu->lock);
+	vcpu->tid = gettid();
 	atomic_store(&vcpu->stats_fd, fd < 0 ? VCPU_STATS_NONE : fd);
 	atomic_fetch_and(&vcpu->wants, ~(unsigned)VCPU_WANT_STATS);
 	pthread_mutex_unlock(&vcpu->lock);
@@ -83,6 +104,8 @@ void vcpu_get_stats(struct vcpu *vcpu, struct vcpu_stats *stats)
 		.run_ns = thread_time_ns(vcpu), .kvm_is_coming = fd == VCPU_STATS_UNASKED};
 	if (fd == VCPU_STATS_UNASKED)
 		vcpu_want(vcpu, VCPU_WANT_STATS);
+	else
+		stats->wait_ns = wait_time_ns(vcpu);
 	if (fd < 0)
 		return;
 	len = pread(fd, file, sizeof(file), 0);

@@ -17,6 +17,7 @@
 
 struct vcpu_stats {
 	uint64_t run_ns;    /* processor time of its thread, the guest's included */
+	uint64_t wait_ns;   /* how long it wanted to run and the host had no processor for it */
 	bool has_kvm;	    /* the last are known: not with kernels before 5.14 */
 	bool kvm_is_coming; /* they will be, in a moment: this was the first question */
 #define VCPU_KVM_STAT_FIELD(field, name) uint64_t field;

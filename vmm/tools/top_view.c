@@ -100,10 +100,11 @@ static const char *const cpu_keys[] = {"port_reads", "port_writes", "mmio_reads"
 static void put_cpu(const struct view *view, const char *prefix)
 {
 	double run = percent(rate(view, prefix, "run_ns"));
+	double wait = percent(rate(view, prefix, "wait_ns"));
 
 	/* "cpu.3." */
-	fprintf(view->out, "  %-4.*s%7.1f%7.1f", (int)strcspn(prefix + 4, "."), prefix + 4, run,
-		run > 100 ? 0 : 100 - run);
+	fprintf(view->out, "  %-4.*s%6.1f%6.1f%6.1f", (int)strcspn(prefix + 4, "."), prefix + 4,
+		run, wait, run + wait > 100 ? 0 : 100 - run - wait);
 	for (size_t i = 0; i < ARRAY_SIZE(cpu_keys); i++)
 		put(view, 7, rate(view, prefix, cpu_keys[i]));
 	fputc('\n', view->out);
@@ -173,7 +174,7 @@ void top_view_machine(const struct top_machine *machine, FILE *out)
 	view.seconds = ns ? (double)ns / 1e9 : 1;
 	put_head(&view);
 	put_group(&view, "cpu.",
-		"  cpu    RUN%  IDLE% PORT R PORT W MMIO R MMIO W   INTR    KVM  HALTS   IRQS",
+		"  cpu   RUN% WAIT% HALT% PORT R PORT W MMIO R MMIO W   INTR    KVM  HALTS   IRQS",
 		put_cpu);
 	put_group(&view, "disk.", "  disk     READS  BYTES  WRITES  BYTES FLUSHES  KICKS   IRQS",
 		put_disk);
