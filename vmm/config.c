@@ -445,6 +445,13 @@ const struct opt config_options[] = {
 		FIELD(explain_only),
 		.help = "The same on standard output, and end before the first instruction. Works "
 			"without KVM as well."},
+	{.name = "print-cmdline",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_peer,
+		.value = "qemu|firecracker|vmm",
+		.choices = "qemu firecracker vmm",
+		.help = "Print the command by which QEMU or vmm runs this guest, or Firecracker's "
+			"configuration file, and end; on stderr what has no equal there."},
 	{.name = "dump-acpi",
 		.type = OPT_TEXT,
 		FIELD(dump_acpi),

@@ -100,6 +100,14 @@ struct display_config {
 	unsigned count;
 };
 
+/* --print-cmdline */
+enum peer {
+	PEER_NONE,
+	PEER_QEMU,
+	PEER_FIRECRACKER,
+	PEER_VMM
+};
+
 enum boot_timer_format {
 	BOOT_TIMER_OFF,
 	BOOT_TIMER_TEXT,
@@ -123,6 +131,7 @@ struct vm_config {
 	const char *explain; /* tell the start to this file, "-": to stderr; NULL: no */
 	bool explain_only;   /* that, to stdout, and end before the first instruction */
 	bool on_paper;	     /* the machine is made without KVM and never runs */
+	enum peer peer;	     /* print its command for this machine and end */
 	const char *name;    /* while it runs: the one that others find it under */
 	bool has_name;	     /* --name was given; else another may be chosen (see vm.h) */
 	const char *kernel;  /* NULL after config_parse() only where none is needed */
@@ -238,7 +247,8 @@ int config_parse_gdb(void *target, const struct opt *opt, const char *text, stru
 int config_check_gdb(struct vm_config *config, struct err *err);
 void config_finish_gdb(struct vm_config *config);
 
-/* --boot-timer, --explain */
+/* --boot-timer, --explain, --print-cmdline */
+int config_parse_peer(void *target, const struct opt *opt, const char *text, struct err *err);
 int config_parse_explain(void *target, const struct opt *opt, const char *text, struct err *err);
 int config_parse_boot_timer(void *target, const struct opt *opt, const char *text, struct err *err);
 

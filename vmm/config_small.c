@@ -107,3 +107,20 @@ int config_parse_watchdog(void *target, const struct opt *opt, const char *text,
 	return opts_parse_seconds(
 		"--watchdog", seconds, 100, CONFIG_SECONDS_MAX * 1000u, &config->watchdog_ms, err);
 }
+
+int config_parse_peer(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	static const char *const words[] = {[PEER_NONE] = "none",
+		[PEER_QEMU] = "qemu",
+		[PEER_FIRECRACKER] = "firecracker",
+		[PEER_VMM] = "vmm"};
+	struct vm_config *config = target;
+
+	for (unsigned i = PEER_QEMU; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(text, words[i]))
+			config->peer = (enum peer)i;
+	if (config->peer == PEER_NONE)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL, "--%s: '%.60s' is none of %s",
+			opt->name, text, opt->value);
+	return 0;
+}

@@ -71,8 +71,8 @@ int machine_cmdline_build(const struct vm_config *config, const struct machine_c
 	char *buf, size_t size, struct err *err)
 {
 	char root[32];
-	struct cmdline_request request = {
-		.user = config->append, .more = machine_profile_words(config)};
+	struct cmdline_request request = {.user = config->append,
+		.more = facts->is_elsewhere ? NULL : machine_profile_words(config)};
 	int ret;
 
 	if (!facts->is_linux)

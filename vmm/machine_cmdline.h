@@ -19,7 +19,8 @@ struct machine_cmdline_disk {
 /* What there is of what was asked for. All borrowed. */
 struct machine_cmdline_facts {
 	bool has_screen, has_serial, has_hvc0;
-	bool is_linux;				  /* else nothing is added for it */
+	bool is_linux;	   /* else nothing is added for it */
+	bool is_elsewhere; /* not in vmm's machine: the profile's words are left out */
 	const struct machine_cmdline_disk *disks; /* as many as the configuration has */
 };
 

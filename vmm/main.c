@@ -172,6 +172,9 @@ static int run_options(int argc, char *const *argv, struct err *err)
 		help_print_all(stdout);
 	else if (config.show_version)
 		help_print_version(stdout);
+	else if (config.peer)
+		status = tool_exec("print_cmdline", argc, argv, err) < 0 ? (int)err->kind
+									 : EXIT_CODE_OK;
 	else {
 		config.main_ns = main_ns;
 		status = run_machine(&config, err);
