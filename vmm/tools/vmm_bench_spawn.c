@@ -268,7 +268,7 @@ static void wait_for_rest(struct seen *seen)
 			continue;
 		if (util_now_ns() >= deadline)
 			kill_orphans();
-		usleep(1000);
+		usleep(100);
 	}
 	seen->gone = util_now_ns();
 }

@@ -177,9 +177,8 @@ def bundle_case(plan, who):
     def argv(word):
         return [program, *state, "run", "--bundle", plan.bundle(program, who, word),
                 "bench-" + (word or "up")]
-    return Case(who, "small", who, who + " run", argv(""), after=[program, *state, "delete", "--force",
-                                                              "bench-up"],
-                idle_argv=argv("wait"))
+    remove = [program, *state, "delete", "--force", "bench-up"]
+    return Case(who, "small", who, who + " run", argv(""), after=remove, idle_argv=argv("wait"))
 
 
 def bwrap_case(plan):

@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 from . import boot, output
-from .problem import EXIT_FAILED, EXIT_USAGE, Problem
+from .problem import EXIT_USAGE, Problem
 from .programs import PEERS, find_vmm
 
 USAGE = """\
@@ -134,22 +134,25 @@ def read_result(path):
         with open(path, encoding="utf-8") as file:
             result = json.load(file)
     except (OSError, ValueError) as error:
-        raise Problem("can't read the result %.200s: %s" % (path, error), "", EXIT_FAILED) from error
+        raise Problem("can't read the result %.200s: %s" % (path, error)) from error
     if not isinstance(result, dict) or result.get("format") != boot.FORMAT:
         raise Problem("%.200s is no result of this vmm bench" % path,
                       "vmm bench boot writes result.json")
     return result
 
 
+def usage(file, status):
+    print(USAGE.format(peers=", ".join(PEERS)), end="", file=file)
+    return status
+
+
 def run(words):
     if not words or words[0] in ("-h", "--help"):
-        print(USAGE.format(peers=", ".join(PEERS)), end="", file=sys.stdout if words else sys.stderr)
-        return 0 if words else EXIT_USAGE
+        return usage(sys.stdout if words else sys.stderr, 0 if words else EXIT_USAGE)
     verb = words[0]
     check_words([verb], ["boot", "report"], "")
     if "-h" in words or "--help" in words:
-        print(USAGE.format(peers=", ".join(PEERS)), end="")
-        return 0
+        return usage(sys.stdout, 0)
     options = make_parser(verb).parse_args(words[1:])
 
     def say(text):

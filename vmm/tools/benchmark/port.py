@@ -9,7 +9,7 @@ import struct
 import subprocess
 
 from . import stats
-from .cases import Case
+from .cases import MICROVM, Case
 
 MANY, FEW = 50_000, 1
 RUNS = 3
@@ -51,7 +51,7 @@ def machines(plan):
     if "qemu-microvm" in plan.programs:
         qemu = plan.programs["qemu-microvm"].path
         yield "QEMU microvm", lambda guest: [
-            qemu, "-M", "microvm,rtc=on", "-accel", "kvm", "-cpu", "host", "-m", "32", "-nodefaults",
+            qemu, "-M", MICROVM, "-accel", "kvm", "-cpu", "host", "-m", "32", "-nodefaults",
             "-no-user-config", "-display", "none", "-serial", "stdio", "-kernel", guest,
             "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
 

@@ -23,13 +23,14 @@ section { break-inside: avoid-page; }
 """
 
 # The phases of a bar: of vmm by its own steps, of others what can be seen from outside.
-LOAD, MACHINE, KERNEL, INIT, DOWN = (
+LOAD, MACHINE, KERNEL, INIT, DOWN, AFTER = (
     "program and its options", "machine made", "kernel and tables loaded", "guest to its init",
-    "end")
+    "end", "processes left over")
 START = "start of the program"
+LEAST_REST = 300_000
 # In the order of a bar. Light and dark, so that they differ in black and white.
 PHASES = {LOAD: "#0f2537", MACHINE: "#2f6690", KERNEL: "#7fb0d0", START: "#555f68",
-          INIT: "#cfdfe8", DOWN: "#e0a458"}
+          INIT: "#cfdfe8", DOWN: "#e0a458", AFTER: "#f3e3cb"}
 
 
 def steps_of(case):
@@ -37,8 +38,8 @@ def steps_of(case):
 
 
 def phases_of(result, case):
-    """Amounts in millions: {phase: amount}, their sum is exec → reaped."""
-    up, end = (case["summary"][key]["median"] for key in ("up", "end"))
+    """Amounts in millions: {phase: amount}, their sum is exec → all gone."""
+    up, end, gone = (case["summary"][key]["median"] for key in ("up", "end", "gone"))
     steps = steps_of(case)
     if {"options", "devices", "run"} <= set(steps):
         run = min(steps["run"], up)
@@ -54,6 +55,9 @@ def phases_of(result, case):
     else:
         amounts[START] = up
     amounts[DOWN] = end - up
+    # Less is the time in which it was looked for others.
+    if gone - end > LEAST_REST:
+        amounts[AFTER] = gone - end
     return {phase: amount / 1e6 for phase, amount in amounts.items()}
 
 
@@ -118,7 +122,8 @@ def head(result):
     parts += ["<p>%s</p>" % escape(text) for text in tables.host_lines(result)]
     parts.append("<p>Clock zero is exec of the program, seen from outside. <em>Up</em> is the line "
                  "of the init on its console; a run without it does not count. <em>Reaped</em> "
-                 "is when the program has ended and was waited for. CPU is the processor time of "
+                 "is when the program has ended and was waited for, <em>all gone</em> when the "
+                 "last process that it left behind has ended too. CPU is the processor time of "
                  "it and all that it started, the guest's included.</p>")
     if result["clock"] == "instructions":
         parts.append("<p class=small>What distorts such figures: %s.</p>" % escape(

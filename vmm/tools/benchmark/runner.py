@@ -114,16 +114,19 @@ class Runner:
         return kept, lost
 
 
+def summaries_of_steps(runs, name):
+    rows = [run.get(name, {}) for run in runs]
+    return stats.summaries(rows, sorted({key for row in rows for key in row}))
+
+
 def result_of(case, runs, lost):
     """A case's part of the result."""
     return {
         "name": case.name, "table": case.table, "who": case.who, "label": case.label,
         "kernel": case.kernel, "argv": case.argv, "note": case.note, "lost": lost,
         "summary": stats.summaries(runs, FIGURES),
-        "steps": stats.summaries([run.get("steps", {}) for run in runs],
-                                 sorted({key for run in runs for key in run.get("steps", {})})),
-        "step_cpu": stats.summaries([run.get("step_cpu", {}) for run in runs],
-                                    sorted({key for run in runs for key in run.get("step_cpu", {})})),
+        "steps": summaries_of_steps(runs, "steps"),
+        "step_cpu": summaries_of_steps(runs, "step_cpu"),
         "kernel_source": runs[-1].get("kernel_source", "") if runs else "",
         "runs": runs,
     }

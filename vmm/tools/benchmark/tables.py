@@ -36,13 +36,14 @@ def cases_of(result, table):
 
 
 def start_rows(result, table):
-    head = ["what", "kernel", "exec → up", "spread", "exec → reaped", "CPU", "up → reaped", "n"]
+    head = ["what", "kernel", "exec → up", "spread", "exec → reaped", "all gone", "CPU",
+            "up → reaped", "n"]
     rows = []
     for case in cases_of(result, table):
         of = case["summary"]
         down = of["end"]["median"] - of["up"]["median"]
         rows.append([case["label"], KERNELS[case["kernel"]], figure(of["up"]), spread(of["up"]),
-                     figure(of["end"]), figure(of["cpu"]), in_millions(down),
+                     figure(of["end"]), figure(of["gone"]), figure(of["cpu"]), in_millions(down),
                      "%d" % of["up"]["n"] + (" (%d lost)" % case["lost"] if case["lost"] else "")])
     return [head] + rows if rows else []
 
