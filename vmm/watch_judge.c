@@ -86,16 +86,26 @@ static bool polls(const struct watch_cpu *cpu, uint64_t window_ns)
 		per_second(cpu->last.exits - cpu->first.exits, window_ns) >= WATCH_POLLS_PER_S;
 }
 
-static bool spins(const struct watch_cpu *cpu, uint64_t window_ns, bool may_poll)
+/* Linux polls by itself in place of sleeping when it was told to. */
+static bool may_poll(const struct watch_facts *facts)
+{
+	return facts->is_linux && cmdline_has(facts->cmdline, "idle");
+}
+
+/*
+ * A loop that counts, or waits for a change in memory, moves one register or none. Linux does not
+ * compute for long with interrupts off, so there it need not be looked at how many move.
+ */
+static bool spins(const struct watch_cpu *cpu, uint64_t window_ns, const struct watch_facts *facts)
 {
 	uint64_t span = cpu->code_high - cpu->code_low;
+	bool few_change = __builtin_popcount(cpu->regs_changed) <= 1;
 
 	if (!never_sleeps(cpu) || cpu->in_user || polls(cpu, window_ns))
 		return false;
 	if (!cpu->interrupts_on)
-		return span <= WATCH_LOOP_OFF_BYTES;
-	/* A loop that counts, or waits for a change in memory: one register moves, or none. */
-	return !may_poll && span <= WATCH_LOOP_BYTES && __builtin_popcount(cpu->regs_changed) <= 1;
+		return span <= WATCH_LOOP_OFF_BYTES && (few_change || facts->is_linux);
+	return span <= WATCH_LOOP_BYTES && few_change && !may_poll(facts);
 }
 
 /* ---- All processors ---- */
@@ -138,12 +148,6 @@ static void find_place(const struct watch_facts *facts, struct watch_verdict *ve
 			set_place(facts, verdict, i);
 }
 
-/* Linux polls by itself in place of sleeping when it was told to. */
-static bool may_poll(const struct watch_facts *facts)
-{
-	return facts->is_linux && cmdline_has(facts->cmdline, "idle");
-}
-
 /* What one processor's behaviour tells; UNKNOWN: nothing. */
 static enum watch_kind judge_cpus(const struct watch_facts *facts, struct watch_verdict *verdict)
 {
@@ -151,9 +155,9 @@ static enum watch_kind judge_cpus(const struct watch_facts *facts, struct watch_
 
 	for (unsigned i = facts->cpu_count; i-- > 0;) {
 		const struct watch_cpu *cpu = &facts->cpus[i];
-		enum watch_kind found = storms(cpu, facts->window_ns)	? WATCH_STORM
-			: spins(cpu, facts->window_ns, may_poll(facts)) ? WATCH_SPINS
-									: WATCH_UNKNOWN;
+		enum watch_kind found = storms(cpu, facts->window_ns) ? WATCH_STORM
+			: spins(cpu, facts->window_ns, facts)	      ? WATCH_SPINS
+								      : WATCH_UNKNOWN;
 
 		if (found == WATCH_UNKNOWN)
 			continue;

@@ -5,9 +5,9 @@
  * What counts as progress, so that no healthy guest is called hung:
  *   a processor that sleeps with interrupts on (a shell at its prompt, a tickless kernel);
  *   one that runs programs (privilege level 3), whatever they do;
- *   one whose code or registers move on: several pieces of code, or a loop that changes more than
- *   one register (a copy, a computation); with interrupts off all that has to be within
- *   WATCH_LOOP_BYTES to be none;
+ *   one whose code or registers move on: code further apart than WATCH_LOOP_BYTES, or a loop that
+ *   changes more than one register (a copy, a computation). With interrupts off it is no progress
+ *   to move within WATCH_LOOP_OFF_BYTES, and for Linux neither to change registers there;
  *   one that asks a device over and over (it waits for a key, say).
  *
  * No state; any thread. What comes from the guest is shown with '?' for what is not printable.

@@ -32,8 +32,10 @@ start:
 	hlt
 	jmp	1b
 #elif defined(ACTION_COMPUTE)
-	/* Copies memory for ever: busy, not stuck. */
+	/* Copies memory for ever, with interrupts on if VALUE is 1: busy, not stuck. */
+	.if	VALUE
 	sti
+	.endif
 1:	mov	$0x200000, %esi
 	mov	$0x300000, %edi
 	mov	$0x10000, %ecx
