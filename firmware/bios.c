@@ -13,6 +13,8 @@ extern const uint8_t bios_start[], bios_end[], bios_nothing[], bios_vectors[], b
 
 enum {
 	LAST = 0xffff,
+	BOOT_SECTOR = 0x7c00,
+	SECTOR_BYTES = 512,
 	VECTORS = 256,
 	DATA_AREA = 0x400,
 	DATA_AREA_END = 0x500,
@@ -90,9 +92,12 @@ int bios_install(struct gmem *mem, const struct bios_params *params)
 	return ret < 0 ? ret : write_low(mem, params);
 }
 
-int bios_load(struct gmem *mem, const struct bios_params *params, struct cpu_entry *entry)
+int bios_load(struct gmem *mem, const struct bios_params *params, const uint8_t *sector,
+	struct cpu_entry *entry)
 {
+	int ret = bios_install(mem, params);
+
 	*entry = (struct cpu_entry){
-		.mode = CPU_ENTRY_REAL16, .code_selector = FW_BIOS_SEGMENT, .rsp = 0x7c00};
-	return bios_install(mem, params);
+		.mode = CPU_ENTRY_REAL16, .code_selector = FW_BIOS_SEGMENT, .rsp = BOOT_SECTOR};
+	return ret < 0 || !sector ? ret : gmem_write(mem, BOOT_SECTOR, sector, SECTOR_BYTES);
 }

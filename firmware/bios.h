@@ -2,8 +2,9 @@
  * A BIOS for boot sectors: the small real-mode firmware of bios_rom.S, put into guest memory with what
  * it is told about the machine. firmware/README.md lists the calls that it serves.
  *
- * The processor enters the firmware, which sets up the interrupt controllers and the timer, reads
- * the first sector of what is started to 0:7c00 through the device "bios-disk", and jumps there.
+ * The first sector lies at 0:7c00 before the processor runs, so that a debugger's breakpoints in it
+ * stay. The processor enters the firmware, which sets up the interrupt controllers and the timer
+ * and jumps there; it reads disks through the device "bios-disk".
  *
  * Other kernels may go back to real mode and find it as it would be behind a boot loader: the
  * interrupt table leads there, and the BIOS data area says what there is.
@@ -40,5 +41,6 @@ struct bios_params {
 /* The firmware, the interrupt table and the BIOS data area. -EFAULT without a first MiB. */
 int bios_install(struct gmem *mem, const struct bios_params *params);
 
-/* The same, and the processor enters it. */
-int bios_load(struct gmem *mem, const struct bios_params *params, struct cpu_entry *entry);
+/* The same with a boot sector, 512 bytes, or none; and the processor enters the firmware. */
+int bios_load(struct gmem *mem, const struct bios_params *params, const uint8_t *sector,
+	struct cpu_entry *entry);

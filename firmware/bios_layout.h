@@ -24,9 +24,8 @@
 #define BIOS_DATA_MAP	       20
 #define BIOS_MAP_ENTRY_BYTES   20
 
-/* What a boot sector finds in DL; and what "bios-disk" calls the drive with its first sector. */
-#define BIOS_BOOT_DRIVE	 0x80
-#define BIOS_START_DRIVE 0xff
+/* What a boot sector finds in DL. */
+#define BIOS_BOOT_DRIVE 0x80
 
 /* Exit statuses by which the firmware ends the machine. */
 #define BIOS_STATUS_NO_BOOT 24 /* INT 18h */

@@ -125,18 +125,8 @@ bios_start:
 	movb	$0x03, %al
 	outb	%al, %dx
 
-/* The first sector of what is started. */
+/* The first sector is there already: bios.h. */
 boot:
-	movb	$OP_READ, AT(request_op)
-	movb	$BIOS_START_DRIVE, AT(request_drive)
-	movw	$1, AT(request_count)
-	movl	$0x7c00, AT(request_buffer)
-	movl	$0, AT(request_place)
-	movl	$0, AT(request_place) + 4
-	call	do_request
-	movw	$AT(text_unreadable), %si
-	testb	%al, %al
-	jnz	no_boot
 	xorw	%ax, %ax
 	movw	%ax, %es
 	movw	$AT(text_no_mark), %si
@@ -1228,8 +1218,6 @@ text_clear:
 	.asciz	"\033[2J\033[H"
 text_escape:
 	.asciz	"\033["
-text_unreadable:
-	.asciz	"BIOS: the first sector of the disk can't be read\r\n"
 text_no_mark:
 	.asciz	"BIOS: the first sector of the disk does not end in 55 aa\r\n"
 text_int18:

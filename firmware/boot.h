@@ -94,6 +94,7 @@ struct boot_machine {
 	/* Of the device "bios-disk", for boot sectors. */
 	uint16_t bios_disk_port;
 	unsigned bios_drive_count;
+	const uint8_t *boot_sector; /* its 512 bytes */
 
 	/* Reserved in the memory map, e.g. the pages KVM keeps for itself and the APICs. */
 	const struct boot_range *reserved;

@@ -180,7 +180,7 @@ static int load_boot_sector(struct gmem *mem, const struct boot_machine *machine
 	struct bios_params params = bios_params_of(machine, plan);
 	int ret = boot_own_write_tree(mem, machine, plan, &params.tree, err);
 
-	return ret < 0 ? ret : bios_load(mem, &params, entry);
+	return ret < 0 ? ret : bios_load(mem, &params, machine->boot_sector, entry);
 }
 
 static int load_flat(struct boot *boot, struct gmem *mem, const struct boot_machine *machine,

@@ -473,9 +473,17 @@ static int load_kernel(struct machine *machine, struct cpu_entry *entry, struct 
 	};
 	uint32_t apic_ids[CONFIG_CPUS_MAX];
 	struct boot_machine boot_machine = describe_to_kernel(machine, apic_ids);
+	uint8_t sector[BLK_SECTOR_BYTES];
 
 	if (machine_find_device(machine, "framebuffer", 0))
 		boot_machine.screen = &screen;
+	if (machine->bios_start) {
+		int ret = machine_bios_read(machine, sector, err);
+
+		if (ret < 0)
+			return ret;
+		boot_machine.boot_sector = sector;
+	}
 	return boot_load(machine->boot, &machine->mem, &boot_machine, entry, err);
 }
 

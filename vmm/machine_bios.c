@@ -12,15 +12,17 @@ enum {
 	BOOT_MARK = 0xaa55,
 };
 
-static int check_mark(struct blk *blk, const char *path, struct err *err)
+int machine_bios_read(
+	const struct machine *machine, uint8_t sector[static BLK_SECTOR_BYTES], struct err *err)
 {
-	uint8_t sector[BLK_SECTOR_BYTES];
-	int64_t got = blk_read_sync(blk, 0, sector, sizeof(sector));
+	const struct vm_config *config = machine->config;
+	const char *path = config->kernel ? config->kernel : config->disks[0].path;
+	int64_t got = blk_read_sync(machine->bios_start, 0, sector, BLK_SECTOR_BYTES);
 
 	if (got < 0)
 		return err_set(err, EXIT_CODE_IMAGE, (int)-got,
 			"can't read the boot sector of %s: %s", path, strerror((int)-got));
-	if (load_le16(sector + sizeof(sector) - 2) == BOOT_MARK)
+	if (load_le16(sector + BLK_SECTOR_BYTES - 2) == BOOT_MARK)
 		return 0;
 	err_hint(err,
 		"assemblers write it with .org 510 and .word 0xaa55 (times 510-($-$$) db 0 and "
@@ -40,7 +42,7 @@ static int open_kernel(struct machine *machine, struct err *err)
 int machine_bios_open(struct machine *machine, struct err *err)
 {
 	const struct vm_config *config = machine->config;
-	const char *path = config->kernel ? config->kernel : config->disks[0].path;
+	uint8_t sector[BLK_SECTOR_BYTES];
 	int ret;
 
 	if (!boot_needs_bios(machine->boot))
@@ -57,7 +59,7 @@ int machine_bios_open(struct machine *machine, struct err *err)
 		machine->bios_drives[machine->bios_drive_count++] = machine->bios_kernel;
 	for (unsigned i = 0; i < config->disk_count; i++)
 		machine->bios_drives[machine->bios_drive_count++] = machine->disks[i];
-	return check_mark(machine->bios_start, path, err);
+	return machine_bios_read(machine, sector, err);
 }
 
 void machine_bios_close(struct machine *machine)
@@ -70,7 +72,6 @@ bool machine_bios_args(const struct machine *machine, const struct device_class 
 {
 	if (strcmp(class->name, "bios-disk") != 0)
 		return false;
-	args->blk = machine->bios_start;
 	args->drives = machine->bios_drives;
 	args->drive_count = machine->bios_drive_count;
 	*count = machine->bios_start ? 1 : 0;

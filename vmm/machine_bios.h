@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "devices/backend/blk.h"
 #include "vmm/base/err.h"
 #include "vmm/core/device.h"
 #include "vmm/machine.h"
@@ -19,6 +20,10 @@
  * Error: -errno and a sentence: no boot sector on it, a machine without a BIOS.
  */
 int machine_bios_open(struct machine *machine, struct err *err);
+/* The first sector of what is started, as it is now. Error as above. */
+int machine_bios_read(
+	const struct machine *machine, uint8_t sector[static BLK_SECTOR_BYTES], struct err *err);
+
 void machine_bios_close(struct machine *machine);
 
 /* False when `class` is another device's. */

@@ -5,8 +5,7 @@
  *
  *	offset	bytes	request
  *	0	1	operation: 0 tells about the drive, 1 reads, 2 writes; +0x10: place is CX and DH
- *	1	1	drive as in DL: 0x80 and up; 0 and up stand for the same;
- *			0xff: what is started, which may be none of them
+ *	1	1	drive as in DL: 0x80 and up; 0 and up stand for the same
  *	2	2	sectors of 512 bytes
  *	4	4	guest-physical address of the buffer
  *	8	8	place: the first sector's number; or CX in bytes 8 and 9, DH in byte 10
@@ -45,7 +44,6 @@
 enum {
 	PORTS = 4,
 	FIRST_DRIVE = 0x80,
-	DRIVE_START = 0xff,
 	SECTORS_MAX = 256,
 
 	OP_INFO = 0,
@@ -80,8 +78,7 @@ _Static_assert(sizeof(struct bios_disk_answer) == 16, "as bios_rom.S lays it out
 
 struct bios_disk {
 	struct device device;
-	struct blk *start; /* borrowed, as the drives */
-	struct blk *const *drives;
+	struct blk *const *drives; /* borrowed */
 	unsigned drive_count;
 	uint8_t status;
 };
@@ -182,8 +179,6 @@ static int execute(struct bios_disk *self, const struct bios_disk_request *reque
 	unsigned nth = request->drive % FIRST_DRIVE;
 	struct blk *blk = nth < self->drive_count ? self->drives[nth] : NULL;
 
-	if (request->drive == DRIVE_START)
-		blk = self->start;
 	if (!blk)
 		return STATUS_BAD_REQUEST;
 	switch (request->operation & OP_MASK) {
@@ -232,7 +227,6 @@ static int bios_disk_create(struct device **device, const struct device_args *ar
 	if (!self)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for %s", args->name);
 	device_init(&self->device, &bios_disk_class, args);
-	self->start = args->blk;
 	self->drives = args->drives;
 	self->drive_count = args->drive_count;
 	*device = &self->device;

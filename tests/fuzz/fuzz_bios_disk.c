@@ -30,7 +30,6 @@ static void set_up(void)
 	drives[0] = blk_memory_create(2880 * BLK_SECTOR_BYTES, fm->loop);
 	drives[1] = blk_memory_create(100 * BLK_SECTOR_BYTES, fm->loop);
 	ASSERT(drives[0] && drives[1]);
-	args.blk = drives[0];
 	ret = device_create(&dev, &bios_disk_class, &args, NULL);
 	ASSERT(ret == 0);
 	ret = device_realize(dev, &fm->platform, NULL);

@@ -30,7 +30,7 @@ enum {
 
 struct fixture {
 	struct fake_machine *fm;
-	struct blk *start, *drives[2];
+	struct blk *drives[2];
 	struct device *dev;
 };
 
@@ -40,15 +40,12 @@ static int setup(void **state)
 	struct device_args args = {.name = "bios-disk0", .drives = f->drives, .drive_count = 2};
 
 	f->fm = fake_machine_create(RAM_BYTES);
-	f->start = blk_memory_create(BLK_SECTOR_BYTES, f->fm->loop);
 	f->drives[0] = blk_memory_create(FLOPPY_SECTORS * BLK_SECTOR_BYTES, f->fm->loop);
 	f->drives[1] = blk_memory_create(DISK_SECTORS * BLK_SECTOR_BYTES, f->fm->loop);
-	blk_memory_bytes(f->start)[0] = 's';
 	for (unsigned i = 0; i < FLOPPY_SECTORS; i++)
 		store_le32(blk_memory_bytes(f->drives[0]) + i * BLK_SECTOR_BYTES, i);
 	for (unsigned i = 0; i < DISK_SECTORS; i++)
 		store_le32(blk_memory_bytes(f->drives[1]) + i * BLK_SECTOR_BYTES, 100000 + i);
-	args.blk = f->start;
 	assert_int_equal(device_create(&f->dev, &bios_disk_class, &args, NULL), 0);
 	assert_int_equal(device_realize(f->dev, &f->fm->platform, NULL), 0);
 	*state = f;
@@ -60,7 +57,6 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	device_destroy(f->dev);
-	blk_close(f->start);
 	blk_close(f->drives[0]);
 	blk_close(f->drives[1]);
 	fake_machine_destroy(f->fm);
@@ -101,11 +97,10 @@ static void test_bios_disk_reads(void **state)
 	assert_int_equal(word_at(f, BUFFER + BLK_SECTOR_BYTES), 8);
 	assert_int_equal(ask(f, READ, 0x81, 1, BUFFER, DISK_SECTORS - 1), 0);
 	assert_int_equal(word_at(f, BUFFER), 100000 + DISK_SECTORS - 1);
-	/* A floppy drive's number is the same disk; 0xff is what is started. */
+	/* A floppy drive's number is the same disk. */
 	assert_int_equal(ask(f, READ, 0, 1, BUFFER, 9), 0);
 	assert_int_equal(word_at(f, BUFFER), 9);
-	assert_int_equal(ask(f, READ, 0xff, 1, BUFFER, 0), 0);
-	assert_int_equal(word_at(f, BUFFER), 's');
+	assert_int_equal(ask(f, READ, 0xff, 1, BUFFER, 0), 1);
 }
 
 static void test_bios_disk_knows_geometry(void **state)
@@ -154,13 +149,13 @@ static void test_bios_disk_geometry_of_large_disks(void **state)
 	const uint8_t *answer = gmem_ptr(&f->fm->mem, BUFFER, 16);
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		blk_memory_info(f->start)->size = cases[i].sectors * BLK_SECTOR_BYTES;
-		assert_int_equal(ask(f, INFO, 0xff, 0, BUFFER, 0), 0);
+		blk_memory_info(f->drives[0])->size = cases[i].sectors * BLK_SECTOR_BYTES;
+		assert_int_equal(ask(f, INFO, 0x80, 0, BUFFER, 0), 0);
 		assert_int_equal(load_le64(answer), cases[i].sectors);
 		assert_int_equal(load_le16(answer + 8), cases[i].cylinders);
 		assert_int_equal(load_le16(answer + 10), cases[i].heads);
 	}
-	blk_memory_info(f->start)->size = BLK_SECTOR_BYTES;
+	blk_memory_info(f->drives[0])->size = FLOPPY_SECTORS * BLK_SECTOR_BYTES;
 }
 
 static void test_bios_disk_stays_inside(void **state)

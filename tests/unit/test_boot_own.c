@@ -29,13 +29,15 @@ static char kernel_path[64], initrd_path[64];
 static const char *const initrds[] = {initrd_path, initrd_path};
 
 static const uint32_t apic_ids[] = {0};
+static const uint8_t some_sector[512] = {0xeb, 0xfe};
 static const struct boot_machine some_machine = {.cmdline = "its own words",
 	.apic_ids = apic_ids,
 	.cpu_count = 1,
 	.lapic_base = 0xfee00000,
 	.ioapic_base = 0xfec00000,
 	.bios_disk_port = 0x1234,
-	.bios_drive_count = 3};
+	.bios_drive_count = 3,
+	.boot_sector = some_sector};
 
 /* ---- Helpers ---- */
 
@@ -239,6 +241,7 @@ static void boot_sector_gets_a_bios(void **state)
 	assert_int_equal(entry.mode, CPU_ENTRY_REAL16);
 	assert_int_equal(entry.code_selector, FW_BIOS_SEGMENT);
 	assert_int_equal(entry.rip, 0);
+	assert_memory_equal(gmem_ptr(&mem, 0x7c00, 512), some_sector, 512);
 	/* Its first instruction: cli. */
 	assert_int_equal(*(const uint8_t *)gmem_ptr(&mem, FW_BIOS_BASE, 1), 0xfa);
 	/* Interrupt 10h, one that is nothing, low memory, drives. */
