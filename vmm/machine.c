@@ -233,8 +233,11 @@ static int open_kvm(struct machine *machine, struct err *err)
 	machine->kvm_is_open = true;
 	note_step(machine, BOOT_STEP_KVM);
 	machine->kvm.no_pit = machine->config->profile == PROFILE_MICRO;
-	ret = kvm_create_vm(&machine->kvm, err);
-	note_step(machine, BOOT_STEP_VM);
+	/* Who reads each step reads them one after the other. */
+	if (explain_is_on())
+		ret = kvm_create_vm(&machine->kvm, err);
+	else
+		kvm_begin_vm(&machine->kvm);
 	if (ret >= 0)
 		ret = gmem_init(&machine->mem, &mem_config, err);
 	for (unsigned i = 0; ret >= 0 && i < machine->mem.region_count; i++) {
@@ -523,6 +526,9 @@ int machine_prepare(struct machine *machine, struct err *err)
 		entry.mode == CPU_ENTRY_LONG64 && !boot_is_own(machine->boot) ? entry.cr3 : 0;
 	if (machine->hooks.boot_timer)
 		machine->hooks.boot_timer->kernel_source = boot_kernel_way(machine->boot);
+	if (ret >= 0 && !machine->kvm.has_vm)
+		ret = kvm_create_vm(&machine->kvm, err);
+	note_step(machine, BOOT_STEP_VM);
 	explain_head("The processors");
 	for (unsigned i = 0; ret >= 0 && i < machine->config->cpus; i++) {
 		hold_after_first(machine, i);

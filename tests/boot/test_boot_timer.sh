@@ -28,8 +28,8 @@ times_rise() {
 start_vmm -q --kernel "$(tiny MARK 7)" -m 32M --cpus 1 --boot-timer
 check "a guest of a few instructions" ends_with 0
 check "its steps" in_order "program loaded" "options read" "kernel file recognised" \
-	"/dev/kvm opened" "VM and interrupt chip made" "memory given" "devices made" \
-	"kernel loaded" "processors made" "first KVM_RUN" "first exit" "guest's mark 1" \
+	"/dev/kvm opened" "guest memory made" "devices made" "kernel loaded" "VM, interrupt chip" \
+	"processors made" "first KVM_RUN" "first exit" "guest's mark 1" \
 	"first byte on a console" "guest's mark 7" "machine ended" "everything closed"
 check "their times rise" times_rise
 

@@ -24,10 +24,10 @@
 	X(BOOT_STEP_KERNEL_FOUND, "kernel_found", "kernel file recognised")                        \
 	X(BOOT_STEP_FILES, "files", "disks, networks, consoles opened")                            \
 	X(BOOT_STEP_KVM, "kvm", "/dev/kvm opened")                                                 \
-	X(BOOT_STEP_VM, "vm", "VM and interrupt chip made")                                        \
-	X(BOOT_STEP_MEMORY, "memory", "memory given to it")                                        \
+	X(BOOT_STEP_MEMORY, "memory", "guest memory made")                                         \
 	X(BOOT_STEP_DEVICES, "devices", "devices made")                                            \
 	X(BOOT_STEP_KERNEL_LOADED, "kernel_loaded", "kernel loaded")                               \
+	X(BOOT_STEP_VM, "vm", "VM, interrupt chip and slots made")                                 \
 	X(BOOT_STEP_VCPUS, "vcpus", "processors made")                                             \
 	X(BOOT_STEP_RUN, "run", "first KVM_RUN")                                                   \
 	X(BOOT_STEP_EXIT, "exit", "first exit from the guest")                                     \

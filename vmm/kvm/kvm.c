@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -26,8 +27,8 @@
 #include "vmm/kvm/cause.h"
 #include "vmm/kvm/irqchip_impl.h"
 #include "vmm/kvm/kick.h"
-#include "vmm/kvm/leave.h"
 #include "vmm/kvm/kvm_call.h"
+#include "vmm/kvm/leave.h"
 
 /*
  * Four pages that KVM needs in guest-physical space on Intel processors that
@@ -208,8 +209,18 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static int await_maker(struct kvm *kvm)
+{
+	pthread_join(kvm->maker, NULL);
+	kvm->has_maker = false;
+	return kvm->made;
+}
+
 void kvm_finish(struct kvm *kvm)
 {
+	int made = kvm->has_maker ? await_maker(kvm) : -1;
+
+	close_fd(&made);
 	kvm->has_vm = false;
 	if (!kvm->is_left)
 		close_fd(&kvm->vm_fd);
@@ -230,10 +241,10 @@ static int fail_create(int errnum, struct err *err)
 	return fail_call("making a machine (KVM_CREATE_VM)", errnum, err);
 }
 
-/* Puts a new KVM machine at the fixed descriptor number. */
-static int create_at_number(struct kvm *kvm, struct err *err)
+/* Its descriptor, or -errno. */
+static int make_vm(const struct kvm *kvm)
 {
-	int fd = -1, ret = 0;
+	int fd = -1;
 
 	/* A signal for the process makes KVM give up; it is then tried again. */
 	for (int tries = 0; tries < 100; tries++) {
@@ -241,8 +252,33 @@ static int create_at_number(struct kvm *kvm, struct err *err)
 		if (fd >= 0 || errno != EINTR)
 			break;
 	}
+	return fd < 0 ? -errno : fd;
+}
+
+static void *make_vm_meanwhile(void *opaque)
+{
+	struct kvm *kvm = opaque;
+
+	kvm->made = make_vm(kvm);
+	return NULL;
+}
+
+void kvm_begin_vm(struct kvm *kvm)
+{
+	ASSERT(!kvm->has_vm && !kvm->has_maker);
+	kvm->has_maker = pthread_create(&kvm->maker, NULL, make_vm_meanwhile, kvm) == 0;
+	/* On a single processor it would else begin when we wait for it. */
+	if (kvm->has_maker)
+		sched_yield();
+}
+
+/* Puts a new KVM machine at the fixed descriptor number. */
+static int create_at_number(struct kvm *kvm, struct err *err)
+{
+	int fd = kvm->has_maker ? await_maker(kvm) : make_vm(kvm), ret = 0;
+
 	if (fd < 0)
-		return fail_create(errno, err);
+		return fail_create(-fd, err);
 	if (dup3(fd, kvm->vm_fd, O_CLOEXEC) < 0)
 		ret = fail_call("dup3", errno, err);
 	close(fd);

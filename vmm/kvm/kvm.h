@@ -81,6 +81,11 @@ struct kvm {
 	bool has_tsc_deadline;
 	bool no_pit; /* set between kvm_open() and kvm_create_vm(): no timer chip */
 
+	/* A machine that is being made: see kvm_begin_vm() */
+	pthread_t maker;
+	bool has_maker;
+	int made; /* its descriptor, or -errno */
+
 	pthread_mutex_t lock; /* guards the tables below, not the pins' levels */
 	struct kvm_slot slots[KVM_SLOTS_MAX];
 	struct kvm_wire wires[KVM_WIRES_MAX];
@@ -114,6 +119,13 @@ void kvm_leave_vm(struct kvm *kvm);
  * Lines made by kvm_irq_connect() end here.
  */
 void kvm_finish(struct kvm *kvm);
+
+/*
+ * Lets a thread begin with what kvm_create_vm() waits for: KVM makes a thread of its own for each
+ * machine and moves it into our cgroup, for which the host waits until no processor is in an old
+ * state, 10 to 27 ms. Legal, and without effect, when no thread can be made.
+ */
+void kvm_begin_vm(struct kvm *kvm);
 
 /*
  * Makes KVM's machine with the interrupt chip (PICs, IOAPIC, local APICs, PIT) in
