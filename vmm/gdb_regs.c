@@ -23,14 +23,34 @@ enum special {
 	SEGMENT,   /* a selector, whose base may follow */
 };
 
+/* As numbers and arrays: pointers would cost each line two relocations when the program starts. */
 struct gdb_reg {
-	const char *name;
-	const char *type;
+	char name[15];
+	uint8_t type;	/* enum type */
 	uint8_t bytes;	/* for gdb */
 	uint8_t inside; /* in struct cpu_regs */
+	uint8_t special;
 	uint16_t offset;
-	enum special special;
 };
+
+enum type {
+	TYPE_INT,
+	TYPE_INT32,
+	TYPE_INT64,
+	TYPE_DATA,
+	TYPE_CODE,
+	TYPE_EFLAGS,
+	TYPE_X87,
+	TYPE_VECTOR,
+	TYPE_MXCSR,
+	TYPE_CR0,
+	TYPE_CR4,
+	TYPE_EFER,
+	TYPE_ACCESS,
+};
+
+static const char type_names[][10] = {"int", "int32", "int64", "data_ptr", "code_ptr", "eflags",
+	"i387_ext", "vec128", "mxcsr", "cr0", "cr4", "efer", "access"};
 
 struct flags;
 
@@ -42,69 +62,78 @@ struct feature {
 	unsigned count;
 };
 
-#define INSIDE(field) sizeof(((struct cpu_regs *)NULL)->field), offsetof(struct cpu_regs, field)
+#define INSIDE(field, rule)                                                                        \
+	sizeof(((struct cpu_regs *)NULL)->field), rule, offsetof(struct cpu_regs, field)
 #define REG(name, type, bytes, field)                                                              \
 	{                                                                                          \
-		name, type, bytes, INSIDE(field), PLAIN                                            \
+		name, type, bytes, INSIDE(field, PLAIN)                                            \
 	}
 #define RULE(name, type, bytes, field, rule)                                                       \
 	{                                                                                          \
-		name, type, bytes, INSIDE(field), rule                                             \
+		name, type, bytes, INSIDE(field, rule)                                             \
 	}
-#define SELECTORS                                                                                  \
-	RULE("cs", "int32", 4, segments[CPU_CS].selector, SEGMENT),                                \
-		RULE("ss", "int32", 4, segments[CPU_SS].selector, SEGMENT),                        \
-		RULE("ds", "int32", 4, segments[CPU_DS].selector, SEGMENT),                        \
-		RULE("es", "int32", 4, segments[CPU_ES].selector, SEGMENT),                        \
-		RULE("fs", "int32", 4, segments[CPU_FS].selector, SEGMENT),                        \
-		RULE("gs", "int32", 4, segments[CPU_GS].selector, SEGMENT)
-#define FLOAT                                                                                      \
-	REG("st0", "i387_ext", 10, st[0]), REG("st1", "i387_ext", 10, st[1]),                      \
-		REG("st2", "i387_ext", 10, st[2]), REG("st3", "i387_ext", 10, st[3]),              \
-		REG("st4", "i387_ext", 10, st[4]), REG("st5", "i387_ext", 10, st[5]),              \
-		REG("st6", "i387_ext", 10, st[6]), REG("st7", "i387_ext", 10, st[7]),              \
-		REG("fctrl", "int", 4, fcw), REG("fstat", "int", 4, fsw),                          \
-		RULE("ftag", "int", 4, ftw, FULL_TAG), RULE("fiseg", "int", 4, fip, HIGH_HALF),    \
-		REG("fioff", "int", 4, fip), RULE("foseg", "int", 4, fdp, HIGH_HALF),              \
-		REG("fooff", "int", 4, fdp), REG("fop", "int", 4, fop)
-#define XMM(n) REG("xmm" #n, "vec128", 16, xmm[n])
+#define XMM(n) REG("xmm" #n, TYPE_VECTOR, 16, xmm[n])
+
+static const struct gdb_reg selectors[] = {
+	RULE("cs", TYPE_INT32, 4, segments[CPU_CS].selector, SEGMENT),
+	RULE("ss", TYPE_INT32, 4, segments[CPU_SS].selector, SEGMENT),
+	RULE("ds", TYPE_INT32, 4, segments[CPU_DS].selector, SEGMENT),
+	RULE("es", TYPE_INT32, 4, segments[CPU_ES].selector, SEGMENT),
+	RULE("fs", TYPE_INT32, 4, segments[CPU_FS].selector, SEGMENT),
+	RULE("gs", TYPE_INT32, 4, segments[CPU_GS].selector, SEGMENT),
+};
+
+static const struct gdb_reg floats[] = {
+	REG("st0", TYPE_X87, 10, st[0]),
+	REG("st1", TYPE_X87, 10, st[1]),
+	REG("st2", TYPE_X87, 10, st[2]),
+	REG("st3", TYPE_X87, 10, st[3]),
+	REG("st4", TYPE_X87, 10, st[4]),
+	REG("st5", TYPE_X87, 10, st[5]),
+	REG("st6", TYPE_X87, 10, st[6]),
+	REG("st7", TYPE_X87, 10, st[7]),
+	REG("fctrl", TYPE_INT, 4, fcw),
+	REG("fstat", TYPE_INT, 4, fsw),
+	RULE("ftag", TYPE_INT, 4, ftw, FULL_TAG),
+	RULE("fiseg", TYPE_INT, 4, fip, HIGH_HALF),
+	REG("fioff", TYPE_INT, 4, fip),
+	RULE("foseg", TYPE_INT, 4, fdp, HIGH_HALF),
+	REG("fooff", TYPE_INT, 4, fdp),
+	REG("fop", TYPE_INT, 4, fop),
+};
 
 static const struct gdb_reg core64[] = {
-	REG("rax", "int64", 8, gpr[CPU_RAX]),
-	REG("rbx", "int64", 8, gpr[CPU_RBX]),
-	REG("rcx", "int64", 8, gpr[CPU_RCX]),
-	REG("rdx", "int64", 8, gpr[CPU_RDX]),
-	REG("rsi", "int64", 8, gpr[CPU_RSI]),
-	REG("rdi", "int64", 8, gpr[CPU_RDI]),
-	REG("rbp", "data_ptr", 8, gpr[CPU_RBP]),
-	REG("rsp", "data_ptr", 8, gpr[CPU_RSP]),
-	REG("r8", "int64", 8, gpr[8]),
-	REG("r9", "int64", 8, gpr[9]),
-	REG("r10", "int64", 8, gpr[10]),
-	REG("r11", "int64", 8, gpr[11]),
-	REG("r12", "int64", 8, gpr[12]),
-	REG("r13", "int64", 8, gpr[13]),
-	REG("r14", "int64", 8, gpr[14]),
-	REG("r15", "int64", 8, gpr[15]),
-	RULE("rip", "code_ptr", 8, rip, LINEAR_PC),
-	REG("eflags", "eflags", 4, rflags),
-	SELECTORS,
-	FLOAT,
+	REG("rax", TYPE_INT64, 8, gpr[CPU_RAX]),
+	REG("rbx", TYPE_INT64, 8, gpr[CPU_RBX]),
+	REG("rcx", TYPE_INT64, 8, gpr[CPU_RCX]),
+	REG("rdx", TYPE_INT64, 8, gpr[CPU_RDX]),
+	REG("rsi", TYPE_INT64, 8, gpr[CPU_RSI]),
+	REG("rdi", TYPE_INT64, 8, gpr[CPU_RDI]),
+	REG("rbp", TYPE_DATA, 8, gpr[CPU_RBP]),
+	REG("rsp", TYPE_DATA, 8, gpr[CPU_RSP]),
+	REG("r8", TYPE_INT64, 8, gpr[8]),
+	REG("r9", TYPE_INT64, 8, gpr[9]),
+	REG("r10", TYPE_INT64, 8, gpr[10]),
+	REG("r11", TYPE_INT64, 8, gpr[11]),
+	REG("r12", TYPE_INT64, 8, gpr[12]),
+	REG("r13", TYPE_INT64, 8, gpr[13]),
+	REG("r14", TYPE_INT64, 8, gpr[14]),
+	REG("r15", TYPE_INT64, 8, gpr[15]),
+	RULE("rip", TYPE_CODE, 8, rip, LINEAR_PC),
+	REG("eflags", TYPE_EFLAGS, 4, rflags),
 };
 
 static const struct gdb_reg core32[] = {
-	REG("eax", "int32", 4, gpr[CPU_RAX]),
-	REG("ecx", "int32", 4, gpr[CPU_RCX]),
-	REG("edx", "int32", 4, gpr[CPU_RDX]),
-	REG("ebx", "int32", 4, gpr[CPU_RBX]),
-	REG("esp", "data_ptr", 4, gpr[CPU_RSP]),
-	REG("ebp", "data_ptr", 4, gpr[CPU_RBP]),
-	REG("esi", "int32", 4, gpr[CPU_RSI]),
-	REG("edi", "int32", 4, gpr[CPU_RDI]),
-	RULE("eip", "code_ptr", 4, rip, LINEAR_PC),
-	REG("eflags", "eflags", 4, rflags),
-	SELECTORS,
-	FLOAT,
+	REG("eax", TYPE_INT32, 4, gpr[CPU_RAX]),
+	REG("ecx", TYPE_INT32, 4, gpr[CPU_RCX]),
+	REG("edx", TYPE_INT32, 4, gpr[CPU_RDX]),
+	REG("ebx", TYPE_INT32, 4, gpr[CPU_RBX]),
+	REG("esp", TYPE_DATA, 4, gpr[CPU_RSP]),
+	REG("ebp", TYPE_DATA, 4, gpr[CPU_RBP]),
+	REG("esi", TYPE_INT32, 4, gpr[CPU_RSI]),
+	REG("edi", TYPE_INT32, 4, gpr[CPU_RDI]),
+	RULE("eip", TYPE_CODE, 4, rip, LINEAR_PC),
+	REG("eflags", TYPE_EFLAGS, 4, rflags),
 };
 
 static const struct gdb_reg sse[] = {
@@ -127,61 +156,61 @@ static const struct gdb_reg sse[] = {
 };
 
 static const struct gdb_reg sse_control[] = {
-	REG("mxcsr", "mxcsr", 4, mxcsr),
+	REG("mxcsr", TYPE_MXCSR, 4, mxcsr),
 };
 
 static const struct gdb_reg bases[] = {
-	REG("fs_base", "int64", 8, segments[CPU_FS].base),
-	REG("gs_base", "int64", 8, segments[CPU_GS].base),
+	REG("fs_base", TYPE_INT64, 8, segments[CPU_FS].base),
+	REG("gs_base", TYPE_INT64, 8, segments[CPU_GS].base),
 };
 
 #define SEGMENT_PARTS(name, nth)                                                                   \
-	REG(name "_base", "int64", 8, segments[nth].base),                                         \
-		REG(name "_limit", "int32", 4, segments[nth].limit),                               \
-		REG(name "_access", "access", 4, segments[nth].access)
+	REG(name "_base", TYPE_INT64, 8, segments[nth].base),                                      \
+		REG(name "_limit", TYPE_INT32, 4, segments[nth].limit),                            \
+		REG(name "_access", TYPE_ACCESS, 4, segments[nth].access)
 #define SELECTED_PARTS(name, nth)                                                                  \
-	REG(name "_limit", "int32", 4, segments[nth].limit),                                       \
-		REG(name "_access", "access", 4, segments[nth].access)
+	REG(name "_limit", TYPE_INT32, 4, segments[nth].limit),                                    \
+		REG(name "_access", TYPE_ACCESS, 4, segments[nth].access)
 
 static const struct gdb_reg system_regs[] = {
-	REG("cr0", "cr0", 8, cr0),
-	REG("cr2", "int64", 8, cr2),
-	REG("cr3", "int64", 8, cr3),
-	REG("cr4", "cr4", 8, cr4),
-	REG("cr8", "int64", 8, cr8),
-	REG("efer", "efer", 8, efer),
-	REG("pc_offset", "int64", 8, rip),
+	REG("cr0", TYPE_CR0, 8, cr0),
+	REG("cr2", TYPE_INT64, 8, cr2),
+	REG("cr3", TYPE_INT64, 8, cr3),
+	REG("cr4", TYPE_CR4, 8, cr4),
+	REG("cr8", TYPE_INT64, 8, cr8),
+	REG("efer", TYPE_EFER, 8, efer),
+	REG("pc_offset", TYPE_INT64, 8, rip),
 	SEGMENT_PARTS("cs", CPU_CS),
 	SEGMENT_PARTS("ss", CPU_SS),
 	SEGMENT_PARTS("ds", CPU_DS),
 	SEGMENT_PARTS("es", CPU_ES),
 	SELECTED_PARTS("fs", CPU_FS),
 	SELECTED_PARTS("gs", CPU_GS),
-	REG("tr", "int32", 4, segments[CPU_TR].selector),
+	REG("tr", TYPE_INT32, 4, segments[CPU_TR].selector),
 	SEGMENT_PARTS("tr", CPU_TR),
-	REG("ldtr", "int32", 4, segments[CPU_LDT].selector),
+	REG("ldtr", TYPE_INT32, 4, segments[CPU_LDT].selector),
 	SEGMENT_PARTS("ldtr", CPU_LDT),
-	REG("gdtr_base", "int64", 8, gdt.base),
-	REG("gdtr_limit", "int32", 4, gdt.limit),
-	REG("idtr_base", "int64", 8, idt.base),
-	REG("idtr_limit", "int32", 4, idt.limit),
-	REG("dr0", "int64", 8, dr[0]),
-	REG("dr1", "int64", 8, dr[1]),
-	REG("dr2", "int64", 8, dr[2]),
-	REG("dr3", "int64", 8, dr[3]),
-	REG("dr6", "int64", 8, dr6),
-	REG("dr7", "int64", 8, dr7),
-	REG("apic_base", "int64", 8, apic_base),
-	REG("kernel_gs_base", "int64", 8, msr[CPU_MSR_KERNEL_GS_BASE]),
-	REG("star", "int64", 8, msr[CPU_MSR_STAR]),
-	REG("lstar", "int64", 8, msr[CPU_MSR_LSTAR]),
-	REG("cstar", "int64", 8, msr[CPU_MSR_CSTAR]),
-	REG("sfmask", "int64", 8, msr[CPU_MSR_SFMASK]),
-	REG("sysenter_cs", "int64", 8, msr[CPU_MSR_SYSENTER_CS]),
-	REG("sysenter_esp", "int64", 8, msr[CPU_MSR_SYSENTER_ESP]),
-	REG("sysenter_eip", "int64", 8, msr[CPU_MSR_SYSENTER_EIP]),
-	REG("pat", "int64", 8, msr[CPU_MSR_PAT]),
-	REG("tsc_aux", "int64", 8, msr[CPU_MSR_TSC_AUX]),
+	REG("gdtr_base", TYPE_INT64, 8, gdt.base),
+	REG("gdtr_limit", TYPE_INT32, 4, gdt.limit),
+	REG("idtr_base", TYPE_INT64, 8, idt.base),
+	REG("idtr_limit", TYPE_INT32, 4, idt.limit),
+	REG("dr0", TYPE_INT64, 8, dr[0]),
+	REG("dr1", TYPE_INT64, 8, dr[1]),
+	REG("dr2", TYPE_INT64, 8, dr[2]),
+	REG("dr3", TYPE_INT64, 8, dr[3]),
+	REG("dr6", TYPE_INT64, 8, dr6),
+	REG("dr7", TYPE_INT64, 8, dr7),
+	REG("apic_base", TYPE_INT64, 8, apic_base),
+	REG("kernel_gs_base", TYPE_INT64, 8, msr[CPU_MSR_KERNEL_GS_BASE]),
+	REG("star", TYPE_INT64, 8, msr[CPU_MSR_STAR]),
+	REG("lstar", TYPE_INT64, 8, msr[CPU_MSR_LSTAR]),
+	REG("cstar", TYPE_INT64, 8, msr[CPU_MSR_CSTAR]),
+	REG("sfmask", TYPE_INT64, 8, msr[CPU_MSR_SFMASK]),
+	REG("sysenter_cs", TYPE_INT64, 8, msr[CPU_MSR_SYSENTER_CS]),
+	REG("sysenter_esp", TYPE_INT64, 8, msr[CPU_MSR_SYSENTER_ESP]),
+	REG("sysenter_eip", TYPE_INT64, 8, msr[CPU_MSR_SYSENTER_EIP]),
+	REG("pat", TYPE_INT64, 8, msr[CPU_MSR_PAT]),
+	REG("tsc_aux", TYPE_INT64, 8, msr[CPU_MSR_TSC_AUX]),
 };
 
 /* ---- Types, as XML ---- */
@@ -232,6 +261,8 @@ static const char vector_types[] =
 
 static const struct feature features64[] = {
 	{"org.gnu.gdb.i386.core", "", core_flags, core64, ARRAY_SIZE(core64)},
+	{NULL, "", NULL, selectors, ARRAY_SIZE(selectors)},
+	{NULL, "", NULL, floats, ARRAY_SIZE(floats)},
 	{"org.gnu.gdb.i386.sse", vector_types, sse_flags, sse, ARRAY_SIZE(sse)},
 	{NULL, "", NULL, sse_control, ARRAY_SIZE(sse_control)},
 	{"org.gnu.gdb.i386.segments", "", NULL, bases, ARRAY_SIZE(bases)},
@@ -240,6 +271,8 @@ static const struct feature features64[] = {
 
 static const struct feature features32[] = {
 	{"org.gnu.gdb.i386.core", "", core_flags, core32, ARRAY_SIZE(core32)},
+	{NULL, "", NULL, selectors, ARRAY_SIZE(selectors)},
+	{NULL, "", NULL, floats, ARRAY_SIZE(floats)},
 	{"org.gnu.gdb.i386.sse", vector_types, sse_flags, sse, 8},
 	{NULL, "", NULL, sse_control, ARRAY_SIZE(sse_control)},
 	{"vmm.segments", "", NULL, bases, ARRAY_SIZE(bases)},
@@ -341,7 +374,7 @@ size_t gdb_regs_describe(enum cpu_mode mode, char *xml, size_t size)
 		for (unsigned j = 0; j < features[i].count; j++)
 			append(xml, size, &used, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>\n",
 				features[i].regs[j].name, features[i].regs[j].bytes * 8,
-				features[i].regs[j].type);
+				type_names[features[i].regs[j].type]);
 	}
 	append(xml, size, &used, "</feature>\n</target>\n");
 	return used;
