@@ -24,23 +24,26 @@ struct call {
 	const char *words[WORDS_MAX]; /* behind the command */
 };
 
-/* A number as in C; false and a sentence when it is none. */
+/* A number as in C, or $ and a register of the thread; false and a sentence when it is neither. */
 static bool read_number(struct call *call, unsigned nth, uint64_t *value)
 {
+	struct gdb_session *session = call->session;
+	const char *word = call->words[nth];
+	const struct cpu_regs *regs;
 	char *end;
 
 	if (nth >= call->word_count) {
 		fprintf(call->out, "A number is missing; monitor help lists the commands.\n");
 		return false;
 	}
-	errno = 0;
-	*value = strtoull(call->words[nth], &end, 0);
-	if (!errno && *end == '\0' && call->words[nth][0] >= '0' && call->words[nth][0] <= '9')
+	regs = *word == '$' ? gdb_session_regs(session, session->cpu) : NULL;
+	if (regs && gdb_reg_find(session->mode, word + 1, regs, value))
 		return true;
-	fprintf(call->out,
-		"'%.40s' is no number; $-expressions are gdb's: output their value "
-		"first.\n",
-		call->words[nth]);
+	errno = 0;
+	*value = strtoull(word, &end, 0);
+	if (!errno && *end == '\0' && *word >= '0' && *word <= '9')
+		return true;
+	fprintf(call->out, "'%.40s' is neither a number nor $ and the name of a register.\n", word);
 	return false;
 }
 

@@ -480,6 +480,24 @@ void gdb_reg_get(enum cpu_mode mode, unsigned nth, const struct cpu_regs *regs, 
 	memcpy(bytes, &value, MIN(reg->bytes, sizeof(value)));
 }
 
+bool gdb_reg_find(
+	enum cpu_mode mode, const char *name, const struct cpu_regs *regs, uint64_t *value)
+{
+	uint8_t bytes[GDB_REG_BYTES_MAX] = {0};
+
+	*value = gdb_regs_linear_pc(regs);
+	if (!strcmp(name, "pc"))
+		return true;
+	for (unsigned i = 0; i < gdb_regs_count(mode); i++) {
+		if (strcmp(find_reg(mode, i)->name, name) != 0)
+			continue;
+		gdb_reg_get(mode, i, regs, bytes);
+		*value = load_le64(bytes);
+		return true;
+	}
+	return false;
+}
+
 static void set_selector(struct cpu_regs *regs, const struct gdb_reg *reg, const void *bytes)
 {
 	size_t nth =

@@ -47,5 +47,9 @@ void gdb_reg_get(enum cpu_mode mode, unsigned nth, const struct cpu_regs *regs, 
  */
 void gdb_reg_set(enum cpu_mode mode, unsigned nth, struct cpu_regs *regs, const void *bytes);
 
+/* The low 64 bits of a register by gdb's name of it, or of "pc"; false when there is none. */
+bool gdb_reg_find(
+	enum cpu_mode mode, const char *name, const struct cpu_regs *regs, uint64_t *value);
+
 /* The target description; returns its length, cut to `size` - 1. */
 size_t gdb_regs_describe(enum cpu_mode mode, char *xml, size_t size);

@@ -94,7 +94,7 @@ END
 says "real mode is shown as what it is" 'currently "i8086"' '^=> 0xd0000:' '^Breakpoint 1, 0x00007c00' \
 	'^=> 0x7c00:' '^eip +0x7c00' '^cr0 .*\[ ET' '^efer +0x0' '= 31744'
 says "it shows physical memory" '^000000007dfe  55 aa'
-says "a boot sector has no page tables" 'is no number' 'no paging' 'guest-physical 0x7c00'
+says "a boot sector has no page tables" 'no paging' 'guest-physical 0x7c02' 'no paging' 'guest-physical 0x7c00'
 check "it prints after gdb has left" expect 'Hello from the boot sector'
 debug "$work/boot.elf" <<'END'
 info registers eip

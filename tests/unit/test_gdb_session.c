@@ -569,7 +569,11 @@ static void monitor_commands(void **state)
 	assert_non_null(strstr(monitor("phys 0 0"), "From 1 to"));
 	assert_non_null(strstr(monitor("phys 0 9999"), "From 1 to"));
 	assert_non_null(strstr(monitor("phys"), "missing"));
-	assert_non_null(strstr(monitor("phys $rip"), "no number"));
+	assert_non_null(strstr(monitor("phys $nil"), "neither a number nor"));
+	assert_non_null(strstr(monitor("phys 0x"), "neither a number nor"));
+	assert_non_null(strstr(monitor("walk $rip"), "leads to guest-physical 0x10000"));
+	assert_non_null(strstr(monitor("walk $pc"), "leads to guest-physical 0x10000"));
+	assert_non_null(strstr(monitor("phys $cr3 8"), "000000001000  03 20 00"));
 	assert_non_null(strstr(monitor("walk 0x20000"), "leads to guest-physical 0x20000"));
 	assert_non_null(strstr(monitor("help"), "monitor reset"));
 	assert_non_null(strstr(monitor(""), "monitor help"));
