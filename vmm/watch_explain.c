@@ -188,14 +188,10 @@ static void say_console(const struct watch_facts *facts, const struct watch_verd
 		console->name);
 	if (!strcmp(console->name, "hvc0"))
 		guest_driver_advise(console->driver, "virtio-console", hint, WATCH_TEXT_MAX);
-	else if (!strcmp(console->name, "ttyS0"))
+	else
 		snprintf(hint, WATCH_TEXT_MAX,
 			"the kernel needs CONFIG_SERIAL_8250 and CONFIG_SERIAL_8250_CONSOLE built "
 			"in (=y)");
-	else
-		snprintf(hint, WATCH_TEXT_MAX,
-			"the kernel needs CONFIG_FRAMEBUFFER_CONSOLE and "
-			"CONFIG_FB_EFI or CONFIG_DRM_SIMPLEDRM");
 }
 
 /* ---- Guests in good health: for whoever ends one ---- */

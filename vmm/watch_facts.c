@@ -130,8 +130,10 @@ static void gather_consoles(const struct machine *machine, struct watch_facts *f
 		add_console(facts, "port 0xe9", machine->debugcon, GUEST_DRIVER_READY);
 	prefer_stdio(facts);
 	if (machine->display)
-		facts->consoles[facts->console_count++] = (struct watch_console){
-			.name = "tty0", .host_side = "the screen", .is_shown = true};
+		facts->consoles[facts->console_count++] = (struct watch_console){.name = "tty0",
+			.host_side = "the screen",
+			.is_shown = true,
+			.is_screen = true};
 }
 
 /* What the guest said; `words` are copies, for the console may go on. */

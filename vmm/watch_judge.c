@@ -247,6 +247,9 @@ static enum watch_kind judge_consoles(
 
 		if (!console->is_shown || !is_named(facts, console))
 			continue;
+		/* What is on the screen is not known here. */
+		if (console->is_screen)
+			return WATCH_UNKNOWN;
 		/* One that works may be silent because there is nothing to say. */
 		if (console->driver == GUEST_DRIVER_READY && is_quiet)
 			return WATCH_UNKNOWN;

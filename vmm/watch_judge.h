@@ -47,6 +47,7 @@ struct watch_console {
 	const char *name;      /* as console= names it: "ttyS0" */
 	const char *host_side; /* "stdio", "null", … */
 	bool is_shown;	       /* a person can see it */
+	bool is_screen;	       /* a picture, of which nobody counts bytes */
 	uint64_t bytes;	       /* that the guest has written there */
 	enum guest_driver driver;
 };

@@ -400,6 +400,23 @@ static void console_words_are_compared(void **state)
 	assert_int_equal(judge(&scene), WATCH_IDLE);
 }
 
+static void what_a_screen_shows_is_not_known(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	make(&scene)->facts.cmdline = "console=tty0";
+	scene.facts.consoles[0].bytes = 0;
+	scene.facts.consoles[1] =
+		(struct watch_console){.name = "tty0", .is_shown = true, .is_screen = true};
+	scene.facts.console_count = 2;
+	add(&scene.cpus[0], &halted);
+	assert_int_equal(judge(&scene), WATCH_IDLE);
+	/* On a machine without one the word names nothing. */
+	scene.facts.console_count = 1;
+	assert_int_equal(judge(&scene), WATCH_CONSOLE_UNKNOWN);
+}
+
 static void a_console_without_its_driver(void **state)
 {
 	struct scene scene;
@@ -455,6 +472,7 @@ int main(void)
 		cmocka_unit_test(a_root_that_never_comes),
 		cmocka_unit_test(output_that_nobody_sees),
 		cmocka_unit_test(console_words_are_compared),
+		cmocka_unit_test(what_a_screen_shows_is_not_known),
 		cmocka_unit_test(a_console_without_its_driver),
 		cmocka_unit_test(words_of_a_command_line),
 	};
