@@ -259,6 +259,8 @@ void vm_debug_stop(struct vm *vm)
 {
 	if (!vm->debugger)
 		return;
+	/* The processors ask it for its breakpoints as long as they run. */
+	machine_halt(&vm->machine);
 	gdb_stop(vm->debugger->gdb);
 	loop_unpost(vm->machine.loop, &vm->debugger->look_task);
 	free(vm->debugger);

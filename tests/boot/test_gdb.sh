@@ -228,6 +228,14 @@ END
 says "nothing stays of a gdb that was killed" '0x100000:.*0xeb.*0xfe'
 end_guest
 
+start_debugged --kernel "$(tiny SPIN)" --cpus 2 --timeout 3
+debug <<'END'
+watch *(int *)0x200000
+continue
+END
+says "the time limit holds for a guest that is stepped" '^Hardware watchpoint 1' 'exited with code 044'
+check "and ends the machine" ends_with 36
+
 start_vmm -q --kernel "$(tiny EXIT 7)" --net none --memory 32M --gdb=unix:"$socket"
 check "without --gdb-wait the guest does not wait" ends_with 7
 

@@ -244,7 +244,9 @@ static void handle_exit(struct vcpu *vcpu)
 		break;
 	case KVM_EXIT_DEBUG:
 		record(vcpu, EXIT_KIND_DEBUG, run->debug.arch.pc);
-		if (vcpu_debug_handle_exit(vcpu))
+		if (!vcpu->debugger) /* KVM was not asked for it */
+			report(vcpu, VCPU_EVENT_INTERNAL_ERROR);
+		else if (vcpu_debug_handle_exit(vcpu))
 			report(vcpu, VCPU_EVENT_DEBUG);
 		break;
 	default:

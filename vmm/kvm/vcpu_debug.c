@@ -215,9 +215,6 @@ bool vcpu_debug_handle_exit(struct vcpu *vcpu)
 {
 	struct vcpu_debugger *debugger = vcpu->debugger;
 
-	/* KVM was told of no debugger: nothing of this can come. */
-	if (!debugger)
-		return true;
 	debugger->stop = find_stop(vcpu);
 	if (debugger->stop.kind != VCPU_STOP_NONE)
 		return true;
