@@ -39,6 +39,8 @@ common:
 	cld
 	call	interrupts_dispatch
 	mov	%rax, %rsp
+	.globl	interrupt_return
+interrupt_return:
 	pop	%r15
 	pop	%r14
 	pop	%r13
