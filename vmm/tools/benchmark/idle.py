@@ -14,10 +14,10 @@ START_LIMIT_S = 300
 # Of MemAvailable, what is left alone: nobody measures a host that is out of memory.
 RESERVE = 400 << 20
 FLEET_MAX = 1000
-# What is measured, and how many at most: 50 of the large ones are more than most hosts have.
-ROWS = {"vmm-elf": 200, "vmm-micro": 200, "qemu-microvm-elf": 10, "qemu-q35-elf": 3,
-        "kvmtool-bz": 200, "firecracker-elf": 200,
-        "cloud-hypervisor-elf": 200, "crun": 200, "runc": 200}
+# What is measured, and how many at most: a stock kernel takes long to start, QEMU a lot of memory.
+ROWS = {"vmm-elf": 10, "vmm-micro": 200, "qemu-microvm-elf": 5, "qemu-q35-elf": 1,
+        "kvmtool-bz": 10, "firecracker-elf": 10, "cloud-hypervisor-elf": 10, "crun": 200,
+        "runc": 10}
 KVM_DEBUG = "/sys/kernel/debug/kvm"
 MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ")
 
