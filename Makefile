@@ -71,11 +71,16 @@ TOOL_SCRIPTS := $(filter-out $(EXCLUDE),$(sort $(shell find vmm/tools -maxdepth 
 # The modules of a script that is too long for one file, in a folder beside it.
 TOOL_MODULES := $(sort $(wildcard vmm/tools/*/*.py))
 
-# What runs once, for people, and neither in a start nor beside a guest: small rather than fast.
-COLD := $(wildcard vmm/doctor*.c vmm/help*.c vmm/running*.c vmm/control_client.c vmm/key_names.c \
-	vmm/tool_exec.c vmm/verbs.c firmware/inspect.c devices/backend/display_sdl_*.c \
-	devices/backend/net_tap_attach.c $(addprefix vmm/kvm/,cause.c fault.c host_facts.c \
-	insn_name.c page_walk.c probe.c probe_code.c))
+# What runs once, beside the guest or for people: small rather than fast. Not what is done for each
+# exit, byte, packet or block, nor what looks at all of a kernel.
+COLD := $(filter-out vmm/vm_input.c firmware/acpi%.c firmware/aml.c firmware/elf.c \
+	firmware/kernel_cache%.c firmware/unpack%.c, \
+	$(wildcard vmm/*.c firmware/*.c)) \
+	$(wildcard devices/backend/*_open.c devices/backend/display_sdl*.c \
+	devices/backend/display_vnc*.c devices/backend/net_tap*.c devices/backend/term.c \
+	vmm/base/opts.c) \
+	$(filter-out vmm/kvm/vcpu%.c vmm/kvm/exit_ring.c vmm/kvm/irqchip.c vmm/kvm/cpu%.c, \
+	$(wildcard vmm/kvm/*.c))
 
 # Everything but the main() functions lies in one archive, so that a test links only what it uses.
 LIB_OBJECTS  := $(patsubst %.c,$(OBJ)/%.o,$(filter-out vmm/main.c $(TOOL_MAINS),$(SOURCES)) \
@@ -108,7 +113,7 @@ docs: $(MANPAGE) $(BASH_COMPLETION) $(ZSH_COMPLETION)
 say = @printf '  %-6s %s\n' $(1) $(2)
 
 # Other flags or another compiler than last time: build again. The stamps change only then.
-FLAGS_TEXT  := $(COMPILE) | $(LINK)
+FLAGS_TEXT  := $(COMPILE) | $(LINK) | $(COLD)
 SOURCE_TEXT := $(LIB_OBJECTS)
 ifneq ($(strip $(file <$(OBJ)/flags)),$(strip $(FLAGS_TEXT)))
 $(OBJ)/flags: FORCE

@@ -584,6 +584,8 @@ int config_check_memory(const struct vm_config *config, uint64_t host_bytes, str
 {
 	char wanted[24];
 
+	if (config->memory_bytes <= host_bytes)
+		return 0;
 	opts_format_size(config->memory_bytes, wanted, sizeof(wanted));
 	/*
 	 * Linux keeps 64 bytes for each page of 4 KiB and writes them all when it
@@ -595,9 +597,8 @@ int config_check_memory(const struct vm_config *config, uint64_t host_bytes, str
 			"the guest's own page table of it takes %llu MiB",
 			wanted, (unsigned long long)(host_bytes / MIB),
 			(unsigned long long)(config->memory_bytes / 64 / MIB));
-	if (config->memory_bytes > host_bytes)
-		log_warn("--memory %s is more than this host's RAM and swap (%llu MiB): when the "
-			 "guest uses it all, the host kills a process",
-			wanted, (unsigned long long)(host_bytes / MIB));
+	log_warn("--memory %s is more than this host's RAM and swap (%llu MiB): when the "
+		 "guest uses it all, the host kills a process",
+		wanted, (unsigned long long)(host_bytes / MIB));
 	return 0;
 }

@@ -252,6 +252,18 @@ static int open_kvm(struct machine *machine, struct err *err)
 
 /* ---- Devices ---- */
 
+/* "serial0": by hand, for it is done for each device of each start. */
+static void name_device(const struct device_class *class, unsigned index, char *name)
+{
+	size_t len = strnlen(class->name, DEVICE_NAME_MAX - 3);
+
+	memcpy(name, class->name, len);
+	if (index >= 10)
+		name[len++] = (char)('0' + index / 10 % 10);
+	name[len++] = (char)('0' + index % 10);
+	name[len] = '\0';
+}
+
 static int add_device(struct machine *machine, const struct device_class *class,
 	struct device_args *args, struct err *err)
 {
@@ -262,7 +274,7 @@ static int add_device(struct machine *machine, const struct device_class *class,
 	if (machine->device_count == MACHINE_DEVICES_MAX)
 		return err_set(err, EXIT_CODE_DEVICE, ENOSPC,
 			"the machine has room for %d devices; ask for fewer", MACHINE_DEVICES_MAX);
-	snprintf(name, sizeof(name), "%s%u", class->name, args->index);
+	name_device(class, args->index, name);
 	args->name = name;
 	ret = device_create(&device, class, args, err);
 	if (ret < 0)

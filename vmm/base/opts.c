@@ -117,10 +117,12 @@ int opts_parse_size(const char *name, const char *text, uint64_t min, uint64_t m
 			"%s: '%s' is not a size; write a whole number and K, M, G or T, like 512M",
 			name, SHOWN(text));
 	*bytes = number > UINT64_MAX >> shift ? UINT64_MAX : number << shift;
-	opts_format_size(min, least, sizeof(least));
-	opts_format_size(max, most, sizeof(most));
 	if (*bytes < min || *bytes > max) {
-		int ret = err_set(err, EXIT_CODE_USAGE, ERANGE,
+		int ret;
+
+		opts_format_size(min, least, sizeof(least));
+		opts_format_size(max, most, sizeof(most));
+		ret = err_set(err, EXIT_CODE_USAGE, ERANGE,
 			"%s: %s%s is out of range; it can be %s to %s", name, SHOWN(text),
 			shift ? "" : " bytes", least, most);
 
@@ -128,11 +130,11 @@ int opts_parse_size(const char *name, const char *text, uint64_t min, uint64_t m
 			hint_unit(number, min, max, err);
 		return ret;
 	}
+	if (!step || *bytes % step == 0)
+		return 0;
 	opts_format_size(step, multiple, sizeof(multiple));
-	if (step && *bytes % step)
-		return err_set(err, EXIT_CODE_USAGE, EINVAL, "%s: %s is not a multiple of %s", name,
-			SHOWN(text), multiple);
-	return 0;
+	return err_set(err, EXIT_CODE_USAGE, EINVAL, "%s: %s is not a multiple of %s", name,
+		SHOWN(text), multiple);
 }
 
 int opts_parse_seconds(const char *name, const char *text, unsigned min_ms, unsigned max_ms,
