@@ -147,6 +147,9 @@ $(OBJ)/%.o: %.S $(OBJ)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) -I. -MMD -MP -c -o $@ $<
 
+# Another file that is in it.
+$(OBJ)/vmm/tools/trace_html.o: vmm/tools/trace_page.html
+
 # A thin archive keeps paths: two files of one name in two folders are two members.
 $(OBJ)/libvmm.a: $(LIB_OBJECTS) $(OBJ)/sources
 	$(call say,AR,$@)

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "vmm/tools/trace_file.h"
+#include "vmm/tools/trace_html.h"
+#include "vmm/tools/trace_perfetto.h"
 #include "vmm/tools/trace_text.h"
 #include "vmm/tools/trace_view.h"
 
@@ -21,6 +23,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const struct trace_file *file)
 {
+	for (size_t i = 0; i < file->tape_count; i++) {
+		const struct trace_tape *tape = file->tape[i];
+
+		ASSERT(tape->kind < TRACE_TAPE_KINDS);
+		ASSERT(tape->kind == TRACE_TAPE_REQUEST || tape->kind == TRACE_TAPE_RESET ||
+			file->devices[tape->device]);
+		ASSERT(!i || file->tape[i - 1]->seq <= tape->seq);
+	}
 	for (size_t i = 0; i < file->event_count; i++) {
 		const struct trace_record *event = file->events[i];
 		unsigned device = trace_event_device(event);
@@ -40,6 +50,8 @@ static void show(const struct trace_file *file, FILE *out)
 	trace_view_init(&view, file);
 	trace_text_list(&view, out);
 	trace_text_print(&view, SLOWEST, out);
+	trace_perfetto_write(&view, out);
+	trace_html_write(&view, out);
 	view.from_ns = 1;
 	view.to_ns = file->end_ns;
 	view.cpu = 0;

@@ -186,7 +186,7 @@ static void headers_that_can_not_be(void **state)
 	header->cpus = 0;
 	refused("damaged");
 	make_small();
-	header->cpus = TRACE_SOURCE_HOST;
+	header->cpus = TRACE_CPUS_MAX + 1;
 	refused("damaged");
 }
 
@@ -217,7 +217,7 @@ static void lengths_that_can_not_be(void **state)
 		record->bytes = lengths[i];
 		refused("damaged at byte 40: a record of a length that can't be");
 	}
-	for (unsigned type = TRACE_DEVICE; type <= TRACE_END; type++) {
+	for (unsigned type = TRACE_DEVICE; type <= TRACE_TAPE; type++) {
 		fake_trace_begin(&made, 1);
 		fake_trace_add(&made, (uint8_t)type, 0, &(struct trace_record){0}, 8);
 		refused("too short");
@@ -276,6 +276,40 @@ static void numbers_that_can_not_be(void **state)
 	refused("a time that can't be");
 }
 
+static void recordings_that_can_not_be(void **state)
+{
+	struct trace_tape tape = {.seq = 2, .device = 0, .size = 1};
+
+	(void)state;
+	fake_trace_begin(&made, 1);
+	fake_trace_add_device(&made, 0, "a", "b");
+	fake_trace_add(&made, TRACE_TAPE, 0, &tape, sizeof(tape) - 1);
+	refused("too short");
+	fake_trace_begin(&made, 1);
+	fake_trace_add(&made, TRACE_TAPE, 0, &tape, sizeof(tape));
+	refused("of no device");
+	fake_trace_begin(&made, 1);
+	fake_trace_add_device(&made, 0, "a", "b");
+	tape.size = 3;
+	fake_trace_add(&made, TRACE_TAPE, 0, &tape, sizeof(tape));
+	refused("a size that can't be");
+
+	/* A reset is of no device, a later kind is skipped, and the order is that of the numbers. */
+	fake_trace_begin(&made, 1);
+	fake_trace_add_device(&made, 0, "a", "b");
+	tape.size = 8;
+	fake_trace_add(&made, TRACE_TAPE, 0, &tape, sizeof(tape));
+	tape = (struct trace_tape){.seq = 1, .device = TRACE_DEVICE_NONE, .kind = TRACE_TAPE_RESET};
+	fake_trace_add(&made, TRACE_TAPE, 0, &tape, sizeof(tape));
+	tape.kind = TRACE_TAPE_KINDS;
+	fake_trace_add(&made, TRACE_TAPE, 0, &tape, sizeof(tape));
+	assert_int_equal(parse(), 0);
+	assert_int_equal(file.tape_count, 2);
+	assert_int_equal(file.tape[0]->kind, TRACE_TAPE_RESET);
+	assert_int_equal(file.unknown, 1);
+	trace_file_free(&file);
+}
+
 static void too_many_of_anything(void **state)
 {
 	(void)state;
@@ -331,6 +365,7 @@ int main(void)
 		cmocka_unit_test(lengths_that_can_not_be),
 		cmocka_unit_test(every_cut_is_fine),
 		cmocka_unit_test(numbers_that_can_not_be),
+		cmocka_unit_test(recordings_that_can_not_be),
 		cmocka_unit_test(too_many_of_anything),
 		cmocka_unit_test(devices_with_more_resources_than_bytes),
 		cmocka_unit_test(texts_are_made_printable),

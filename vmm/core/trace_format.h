@@ -23,6 +23,7 @@
 enum {
 	TRACE_MAGIC_BYTES = 8,
 	TRACE_VERSION = 1,
+	TRACE_CPUS_MAX = 1024,
 	TRACE_SOURCE_HOST = 0xffff,
 	TRACE_DEVICE_NONE = 0xffff,
 	TRACE_NAME_BYTES = 24,
@@ -52,6 +53,7 @@ enum trace_type {
 	TRACE_KICK = 5,	  /* struct trace_kick */
 	TRACE_LOST = 6,	  /* struct trace_lost */
 	TRACE_RESET = 7,  /* struct trace_moment: the machine starts afresh */
+	TRACE_TAPE = 9,	  /* struct trace_tape: for vmm replay */
 	TRACE_END = 8,	  /* struct trace_moment: the machine has ended; the last record */
 };
 
@@ -159,6 +161,42 @@ struct trace_lost {
 	uint64_t count;
 };
 
+/*
+ * What vmm replay needs: all that devices were told, and what they answered. `seq` is the order of
+ * all of these on all threads, without a gap when nothing was lost. What a device was told by an
+ * access stands behind it.
+ */
+enum trace_tape_kind {
+	/* An access as its device saw it: TRACE_PIO_READ to TRACE_MMIO_WRITE, `addr`, `size`, `value`. */
+	TRACE_TAPE_ACCESS_LAST = TRACE_MMIO_WRITE,
+	TRACE_TAPE_VALUE,    /* what the host's clock said to the device */
+	TRACE_TAPE_TIMER,    /* its timer fired */
+	TRACE_TAPE_BYTES,    /* bytes came in from its host side */
+	TRACE_TAPE_BREAK,    /* a break condition came in */
+	TRACE_TAPE_ROOM,     /* its host side takes output again, which it had not */
+	TRACE_TAPE_LINE,     /* what it did with its interrupt `addr`: enum trace_irq_what */
+	TRACE_TAPE_FEATURES, /* virtio, at the start: what it offers */
+	TRACE_TAPE_CONFIG,   /* virtio: its configuration space, with its generation */
+	TRACE_TAPE_CAUSE,   /* virtio: it interrupted, for reason 1 (queues) or 2 (configuration) */
+	TRACE_TAPE_BROKEN,  /* virtio: it asks for a reset */
+	TRACE_TAPE_BUTTON,  /* its button was pressed */
+	TRACE_TAPE_REQUEST, /* of no device: the guest asked for `addr`, enum machine_request */
+	TRACE_TAPE_RESET,   /* of no device: all were reset */
+	TRACE_TAPE_KINDS,
+};
+
+struct trace_tape {
+	struct trace_record record;
+	uint64_t seq;
+	uint64_t addr;
+	uint64_t value;
+	uint16_t device; /* or TRACE_DEVICE_NONE */
+	uint8_t kind;	 /* enum trace_reason of an access, enum trace_tape_kind */
+	uint8_t size;
+	uint32_t zero;
+	uint8_t bytes[]; /* to the end of the record */
+};
+
 struct trace_moment {
 	struct trace_record record;
 	uint64_t time_ns;
@@ -172,4 +210,5 @@ _Static_assert(sizeof(struct trace_exit) == 56, "the format's");
 _Static_assert(sizeof(struct trace_irq) == 24, "the format's");
 _Static_assert(sizeof(struct trace_kick) == 24, "the format's");
 _Static_assert(sizeof(struct trace_lost) == 24, "the format's");
+_Static_assert(sizeof(struct trace_tape) == 40, "the format's");
 _Static_assert(sizeof(struct trace_moment) == 16, "the format's");

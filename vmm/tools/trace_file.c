@@ -93,7 +93,7 @@ static int take_header(struct trace_file *file, const char *name, struct err *er
 	}
 	if (header->header_bytes < sizeof(*header) || header->header_bytes % 8 ||
 		header->header_bytes > file->byte_count || !header->cpus ||
-		header->cpus >= TRACE_SOURCE_HOST)
+		header->cpus > TRACE_CPUS_MAX)
 		return refuse(file, name, file->bytes, "its header says what can't be", err);
 	return 0;
 }
@@ -156,6 +156,26 @@ static void check_exit(const struct trace_file *file, struct trace_exit *exit)
 	if (exit->reason >= TRACE_REASON_COUNT)
 		exit->reason = TRACE_OTHER;
 	exit->size = MIN(exit->size, (uint8_t)8);
+}
+
+static const char *take_tape(struct trace_file *file, const struct trace_tape *tape)
+{
+	bool has_none;
+
+	if (tape->record.bytes < sizeof(*tape))
+		return "a part of the recording that is too short";
+	has_none = tape->kind == TRACE_TAPE_REQUEST || tape->kind == TRACE_TAPE_RESET;
+	if (tape->kind >= TRACE_TAPE_KINDS) {
+		file->unknown++;
+		return NULL;
+	}
+	if (!has_none && (tape->device >= file->device_count || !file->devices[tape->device]))
+		return "a part of the recording is of no device";
+	if (tape->kind <= TRACE_TAPE_ACCESS_LAST &&
+		(!util_is_power_of_two(tape->size) || tape->size > 8))
+		return "an access of a size that can't be";
+	file->tape[file->tape_count++] = tape;
+	return NULL;
 }
 
 static const char *take_event(struct trace_file *file, struct trace_record *record)
@@ -246,6 +266,8 @@ static int take_records(struct trace_file *file, const char *name, struct err *e
 			wrong = take_fact(file, record, &texts);
 		else if (record->type == TRACE_DEVICE)
 			wrong = take_device(file, (struct trace_device *)record);
+		else if (record->type == TRACE_TAPE)
+			wrong = take_tape(file, (const struct trace_tape *)record);
 		else if (!is_event(record))
 			file->unknown++;
 		else if (is_timely(record))
@@ -269,20 +291,30 @@ static int compare_events(const void *a, const void *b)
 	return one < other ? -1 : one > other;
 }
 
+static int compare_tapes(const void *a, const void *b)
+{
+	const struct trace_tape *one = *(const struct trace_tape *const *)a,
+				*other = *(const struct trace_tape *const *)b;
+
+	return one->seq < other->seq ? -1 : one->seq > other->seq;
+}
+
 /* What is to be kept of each record: a fact's text and its end, or a pointer to an event. */
 static int make_room(struct trace_file *file, const char *name, struct err *err)
 {
-	size_t at = file->header.header_bytes, events = 0, texts = 0;
+	size_t at = file->header.header_bytes, events = 0, tapes = 0, texts = 0;
 	const struct trace_record *record;
 	const char *wrong;
 
 	while ((record = step(file, &at, &wrong)) && !wrong) {
 		events += is_event(record);
+		tapes += record->type == TRACE_TAPE;
 		texts += record->type == TRACE_FACT ? record->bytes : 0;
 	}
 	file->events = calloc(events + 1, sizeof(const struct trace_record *));
+	file->tape = calloc(tapes + 1, sizeof(const struct trace_tape *));
 	file->texts = malloc(texts + 1);
-	if (file->events && file->texts)
+	if (file->events && file->tape && file->texts)
 		return 0;
 	fail_memory(name, err);
 	return -ENOMEM;
@@ -301,6 +333,7 @@ static int take_all(struct trace_file *file, const char *name, struct err *err)
 		return ret;
 	}
 	qsort(file->events, file->event_count, sizeof(const struct trace_record *), compare_events);
+	qsort(file->tape, file->tape_count, sizeof(const struct trace_tape *), compare_tapes);
 	return 0;
 }
 
@@ -339,6 +372,7 @@ void trace_file_free(struct trace_file *file)
 {
 	free(file->bytes);
 	free(file->events);
+	free(file->tape);
 	free(file->texts);
 	*file = (struct trace_file){0};
 }

@@ -40,6 +40,13 @@ struct trace_file {
 	size_t event_count;
 	uint64_t end_ns; /* the last time that anything has */
 
+	/*
+	 * The recording, in its order. Devices are in `devices`; only requests and resets have
+	 * none. Kinds are below TRACE_TAPE_KINDS, sizes of accesses are 1, 2, 4 or 8.
+	 */
+	const struct trace_tape **tape;
+	size_t tape_count;
+
 	uint64_t lost;	/* records that were not written */
 	size_t unknown; /* records of kinds that this reader does not know */
 	bool is_cut;	/* the last record is not whole */

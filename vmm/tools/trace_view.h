@@ -46,7 +46,7 @@ struct trace_sums {
 	struct trace_tally *tallies; /* owned; the most time first */
 	size_t tally_count;
 	uint64_t exits, took_ns, unclaimed, irqs, kicks, lost, resets, marks;
-	uint64_t cpu_exits[TRACE_SOURCE_HOST], cpu_took_ns[TRACE_SOURCE_HOST];
+	uint64_t cpu_exits[TRACE_CPUS_MAX], cpu_took_ns[TRACE_CPUS_MAX];
 };
 
 /* Error: -ENOMEM. trace_sums_free(NULL) is legal. */

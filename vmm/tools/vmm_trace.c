@@ -13,6 +13,8 @@
 #include "vmm/base/opts.h"
 #include "vmm/tools/tool.h"
 #include "vmm/tools/trace_file.h"
+#include "vmm/tools/trace_html.h"
+#include "vmm/tools/trace_perfetto.h"
 #include "vmm/tools/trace_text.h"
 #include "vmm/tools/trace_view.h"
 
@@ -24,6 +26,7 @@ struct words {
 	unsigned from_ms, to_ms;
 	bool raw;
 	unsigned slowest;
+	const char *perfetto, *html;
 };
 
 enum {
@@ -61,6 +64,8 @@ static const struct opt options[] = {
 		.type = OPT_NUMBER,
 		.offset = offsetof(struct words, slowest),
 		.max = SLOWEST_MAX},
+	{.name = "perfetto", .type = OPT_TEXT, .offset = offsetof(struct words, perfetto)},
+	{.name = "html", .type = OPT_TEXT, .offset = offsetof(struct words, html)},
 	OPT_END,
 };
 
@@ -91,8 +96,45 @@ static int take_view(const struct trace_file *file, const struct words *words,
 	return 0;
 }
 
+static int write_perfetto(const struct trace_view *view, FILE *out)
+{
+	trace_perfetto_write(view, out);
+	return 0;
+}
+
+/* Writes another form to a file; - is standard output. */
+static int write_form(const char *path, int (*write)(const struct trace_view *view, FILE *out),
+	const struct trace_view *view, struct err *err)
+{
+	FILE *out = strcmp(path, "-") != 0 ? fopen(path, "we") : stdout;
+	bool has_failed;
+	int ret;
+
+	if (!out)
+		return err_set(err, EXIT_CODE_DEVICE, errno, "can't write %.200s: %s", path,
+			strerror(errno));
+	ret = write(view, out);
+	if (ret < 0)
+		err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for %.200s", path);
+	if (out == stdout)
+		return ret;
+	has_failed = ferror(out);
+	if ((fclose(out) || has_failed) && ret == 0)
+		ret = err_set(err, EXIT_CODE_DEVICE, errno, "can't write %.200s: %s", path,
+			strerror(errno));
+	return ret;
+}
+
 static int show(const struct trace_view *view, const struct words *words, struct err *err)
 {
+	int ret = 0;
+
+	if (words->perfetto)
+		ret = write_form(words->perfetto, write_perfetto, view, err);
+	if (words->html && ret == 0)
+		ret = write_form(words->html, trace_html_write, view, err);
+	if (words->perfetto || words->html)
+		return ret;
 	if (words->raw)
 		trace_text_list(view, stdout);
 	else if (trace_text_print(view, words->slowest, stdout) < 0)
