@@ -415,9 +415,10 @@ const struct opt config_options[] = {
 		.help = "When it has ended, tell on stderr how long each step of its start took: "
 			"as a table (text), or as one line of json."},
 	{.name = "trace",
-		.type = OPT_TEXT,
-		FIELD(trace),
-		.value = "FILE",
+		.type = OPT_CUSTOM,
+		.parse = config_parse_trace,
+		.keys = config_trace_keys,
+		.value = "FILE[,record]",
 		.choices = "file",
 		.help = "Write every exit of the guest with its time to FILE, and what devices did "
 			"meanwhile: vmm trace FILE shows it."},
@@ -574,6 +575,8 @@ void config_finish(struct vm_config *config)
 	config->disk_count = 0;
 	free(config->vsock.text);
 	config->vsock.text = NULL;
+	free(config->trace.text);
+	config->trace.text = NULL;
 	config_finish_net(config);
 	config_finish_ports(config);
 	config_finish_display(config);

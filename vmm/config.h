@@ -108,6 +108,12 @@ enum peer {
 	PEER_VMM
 };
 
+struct trace_option {
+	const char *path; /* file for every exit, or NULL */
+	bool record;	  /* what vmm replay needs as well */
+	char *text;	  /* owned: the path lies in it */
+};
+
 enum boot_timer_format {
 	BOOT_TIMER_OFF,
 	BOOT_TIMER_TEXT,
@@ -175,7 +181,7 @@ struct vm_config {
 	const char *symbols; /* a vmlinux or System.map, or NULL */
 	unsigned grace_ms;   /* from the power button to the end by force */
 	enum boot_timer_format boot_timer;
-	const char *trace;  /* file for every exit, or NULL */
+	struct trace_option trace;
 	char *const *words; /* what all this was read from, borrowed */
 	int word_count;
 	struct gdb_place gdb;
@@ -246,6 +252,10 @@ extern const struct opt config_gdb_keys[];
 int config_parse_gdb(void *target, const struct opt *opt, const char *text, struct err *err);
 int config_check_gdb(struct vm_config *config, struct err *err);
 void config_finish_gdb(struct vm_config *config);
+
+/* --trace */
+extern const struct opt config_trace_keys[];
+int config_parse_trace(void *target, const struct opt *opt, const char *text, struct err *err);
 
 /* --boot-timer, --explain, --print-cmdline */
 int config_parse_peer(void *target, const struct opt *opt, const char *text, struct err *err);

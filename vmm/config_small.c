@@ -1,6 +1,6 @@
 /*
- * See config.h: the options of the small virtio devices, of what tells about the start, and of the
- * watchdog.
+ * See config.h: the options of the small virtio devices, of what tells about the start, of the
+ * trace and of the watchdog.
  */
 #include "vmm/config.h"
 
@@ -57,6 +57,37 @@ int config_check_balloon(const struct vm_config *config, struct err *err)
 	if (config->balloon_keep_bytes > config->memory_bytes)
 		return err_set(err, EXIT_CODE_USAGE, EINVAL,
 			"--balloon: the guest can't keep more than all of its --memory");
+	return 0;
+}
+
+const struct opt config_trace_keys[] = {
+	{.name = "path",
+		.type = OPT_TEXT,
+		.offset = offsetof(struct trace_option, path),
+		.value = "FILE",
+		.help = "where to; the key itself may be left out when it stands first"},
+	{.name = "record",
+		.type = OPT_FLAG,
+		.offset = offsetof(struct trace_option, record),
+		.help = "and what devices were told and answered, for vmm replay"},
+	OPT_END,
+};
+
+int config_parse_trace(void *target, const struct opt *opt, const char *text, struct err *err)
+{
+	struct trace_option *trace = &((struct vm_config *)target)->trace;
+	int ret;
+
+	(void)opt;
+	trace->text = strdup(text);
+	if (!trace->text)
+		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the options");
+	ret = opts_parse_keys(config_trace_keys, "--trace", trace->text, trace, err);
+	if (ret < 0)
+		return ret;
+	if (!trace->path)
+		return err_set(err, EXIT_CODE_USAGE, EINVAL,
+			"--trace needs a FILE: --trace FILE[,record]");
 	return 0;
 }
 

@@ -89,6 +89,8 @@ static void pass_request(void *opaque, enum machine_request request, int value)
 {
 	struct machine *machine = opaque;
 
+	if (machine->recorder)
+		trace_tape_note(machine->recorder, TRACE_TAPE_REQUEST, request, (uint64_t)value);
 	machine->hooks.request(machine->hooks.opaque, request, value);
 }
 
@@ -110,9 +112,12 @@ static void init_platform(struct machine *machine)
 		.pio = &machine->pio,
 		.mmio = &machine->mmio,
 		.loop = machine->loop,
-		.ops = machine->config->on_paper ? &machine_paper_ops : &platform_ops,
-		.opaque = machine,
+		.ops = !machine->config->on_paper ? &platform_ops
+			: machine->hooks.paper	  ? machine->hooks.paper
+						  : &machine_paper_ops,
+		.opaque = machine->hooks.paper ? machine->hooks.opaque : machine,
 		.trace = machine->trace,
+		.tape = machine->recorder ? trace_tape_of(machine->recorder) : machine->hooks.tape,
 		.mmio_next = LAYOUT_VIRTIO_BASE,
 		.mmio_end = LAYOUT_VIRTIO_END,
 		.irq_first = LAYOUT_IRQ_FIRST,
@@ -318,8 +323,9 @@ static int add_class(struct machine *machine, const struct device_class *class, 
 		return ret;
 	}
 	if (!strcmp(class->name, "boot-mark"))
-		return args.boot_timer || machine->trace ? add_device(machine, class, &args, err)
-							 : 0;
+		return args.boot_timer || machine->trace || machine->hooks.tape
+			? add_device(machine, class, &args, err)
+			: 0;
 	if (!strcmp(class->name, "virtio-rng"))
 		return config->no_rng ? 0 : add_device(machine, class, &args, err);
 	if (!strcmp(class->name, "virtio-net")) {
@@ -353,6 +359,8 @@ static int add_devices(struct machine *machine, struct err *err)
 	explain_head("The devices and their places (vmm/layout_x86.h)");
 	for (size_t i = 0; ret >= 0 && device_classes[i]; i++)
 		ret = add_class(machine, device_classes[i], err);
+	if (ret >= 0)
+		ret = machine_trace_tap(machine, err);
 	bus_freeze(&machine->pio);
 	bus_freeze(&machine->mmio);
 	note_step(machine, BOOT_STEP_DEVICES);
@@ -423,6 +431,7 @@ void machine_finish(struct machine *machine)
 		blk_close(machine->disks[i]);
 	machine_bios_close(machine);
 	boot_close(machine->boot);
+	trace_tape_destroy(machine->recorder);
 	trace_close(machine->trace);
 	free(machine->cmdline);
 	loop_destroy(machine->loop);
@@ -607,13 +616,13 @@ int machine_reset(struct machine *machine, struct err *err)
 	ASSERT(!machine->vcpu_count);
 	/* A new VM in KVM: no register, timer or interrupt of the old one can survive. */
 	kvm_destroy_vm(&machine->kvm);
+	if (machine->trace)
+		machine_trace_reset(machine);
 	if (machine->input)
 		input_reset(machine->input);
 	for (size_t i = 0; i < machine->device_count; i++)
 		device_reset(machine->devices[i]);
 	gmem_discard_all(&machine->mem);
-	if (machine->trace)
-		trace_note_reset(machine->trace);
 	return kvm_create_vm(&machine->kvm, err);
 }
 

@@ -26,6 +26,7 @@
 #include "vmm/core/gmem.h"
 #include "vmm/core/loop.h"
 #include "vmm/core/trace.h"
+#include "vmm/core/trace_tape.h"
 #include "vmm/kvm/kvm.h"
 #include "vmm/kvm/vcpu.h"
 
@@ -35,6 +36,12 @@ struct machine_hooks {
 	void (*vcpu_event)(void *opaque, struct vcpu *vcpu, enum vcpu_event event);
 	void *opaque;
 	struct boot_timer *boot_timer; /* or NULL */
+	/*
+	 * Of a machine on paper that is replayed: what it has in the place of KVM (with `opaque`),
+	 * and what its devices hear. NULL in others.
+	 */
+	const struct platform_ops *paper;
+	struct tape *tape;
 };
 
 enum {
@@ -71,7 +78,8 @@ struct machine {
 	struct display_sdl *window;
 	struct display_vnc *vnc; /* or NULL */
 	char *cmdline;
-	struct trace *trace; /* owned; NULL: there is none */
+	struct trace *trace; /* owned; NULL: there is none, as the next */
+	struct trace_tape_recorder *recorder;
 
 	struct loop *loop;
 	struct gmem mem;

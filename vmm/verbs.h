@@ -118,12 +118,21 @@
 		"systems of a disk, the source of a device tree. With --json an object for "       \
 		"programs. With --config only the configuration that was built into a Linux "      \
 		"kernel (CONFIG_IKCONFIG); exit status 4: there is none.")                         \
+	TOOL(replay, "FILE [--differences N]", "file", "compare devices with a recording of them", \
+		"Takes a recording (--trace FILE,record) and builds its machine once more, "       \
+		"without KVM, disks and networks. Gives the devices all that the guest wrote and " \
+		"read and all that the host said, and compares what they answer and how they "     \
+		"interrupt. Prints the first differences (10, or N) and a line for each device, "  \
+		"which says what of it was compared. Exit status 0: all of that is the same. "     \
+		"1: not. 4: the file is no recording, or not of a machine that this vmm makes.")   \
 	TOOL(trace, "FILE [OPTION...]", "file", "show the exits of a guest that ran with --trace", \
 		"Prints what the exits in FILE were for: by reason and device, by processor, "     \
 		"over time, with the guest's marks and the slowest ones (--slowest N, 10). "       \
 		"--vcpu N, --device NAME, --from SECONDS and --to SECONDS (since the begin of "    \
 		"the trace) leave out what happened elsewhere and at other times; with --raw "     \
-		"each event has a line of its own.")                                               \
+		"each event has a line of its own. --perfetto OUT.json writes it for "             \
+		"ui.perfetto.dev and chrome://tracing, --html OUT.html as a page with a "          \
+		"timeline that needs no network; - is standard output.")                           \
 	TOOL(bench, "boot|report [OPTIONS]", "", "measure starts, beside containers and others",   \
 		"boot starts the same static program in vmm, in the containers and in the other "  \
 		"programs for virtual machines that are installed, and by itself, in turn, and "   \

@@ -542,8 +542,10 @@ int vm_run(struct vm_config *config, struct err *err)
 {
 	/* Zero without being written to: most of it is room for more than a machine has. */
 	static struct vm vm;
-	const struct machine_hooks hooks = {on_request, on_vcpu_event, &vm,
-		config->boot_timer == BOOT_TIMER_OFF ? NULL : &vm.boot_timer};
+	const struct machine_hooks hooks = {.request = on_request,
+		.vcpu_event = on_vcpu_event,
+		.opaque = &vm,
+		.boot_timer = config->boot_timer == BOOT_TIMER_OFF ? NULL : &vm.boot_timer};
 	int ret;
 
 	vm.config = config;

@@ -131,6 +131,9 @@ int chr_client_add(struct chr *chr, int fd, const char *greeting, bool leaves, s
 /* The console's size from now on, until the last client has left. */
 void chr_client_set_size(struct chr *chr, unsigned columns, unsigned rows);
 
+/* Input as if the host side had sent it; returns how much of it there was room for. Loop's thread. */
+size_t chr_feed(struct chr *chr, const void *data, size_t len);
+
 /* A break condition behind the input so far, as Ctrl-a b makes one. */
 void chr_send_break(struct chr *chr);
 

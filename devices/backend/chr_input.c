@@ -173,6 +173,14 @@ void chr_input_put(struct chr *chr, const void *data, size_t len)
 	chr_input_watch(chr);
 }
 
+size_t chr_feed(struct chr *chr, const void *data, size_t len)
+{
+	size_t fits = MIN(len, ring_free(&chr->in));
+
+	chr_input_put(chr, data, fits);
+	return fits;
+}
+
 void chr_send_break(struct chr *chr)
 {
 	/* One that is not given yet stands for both. */

@@ -21,6 +21,8 @@ int net_open(struct net **net, const struct net_config *config, struct loop *loo
 		return net_socket_open(net, config, loop, err);
 	case NET_TAP:
 		return net_tap_open(net, config, loop, err);
+	case NET_NULL:
+		return net_null_open(net, config, loop, err);
 	}
 	ASSERT(!"a kind of network that there is not");
 	return -EINVAL;

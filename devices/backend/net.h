@@ -65,6 +65,7 @@ enum net_kind {
 	NET_TAP,    /* a TAP interface: by name, or a descriptor passed in */
 	NET_SOCKET, /* frames over a UNIX stream socket, each behind its length in 32 bits,
 		       big-endian: another VM, or passt */
+	NET_NULL,   /* nobody: for machines on paper */
 };
 
 struct net_config {

@@ -62,3 +62,5 @@ int net_socket_open(
 	struct net **net, const struct net_config *config, struct loop *loop, struct err *err);
 int net_tap_open(
 	struct net **net, const struct net_config *config, struct loop *loop, struct err *err);
+int net_null_open(
+	struct net **net, const struct net_config *config, struct loop *loop, struct err *err);

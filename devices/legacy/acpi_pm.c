@@ -76,8 +76,8 @@ void acpi_pm_set_clock(struct device *device, uint64_t (*now_ns)(void *opaque), 
 
 static uint64_t timer_ticks(const struct acpi_pm *pm)
 {
-	unsigned __int128 product =
-		(unsigned __int128)pm->now_ns(pm->now_opaque) * ACPI_PM_TIMER_HZ;
+	uint64_t now_ns = device_hear(&pm->dev, pm->now_ns(pm->now_opaque));
+	unsigned __int128 product = (unsigned __int128)now_ns * ACPI_PM_TIMER_HZ;
 
 	return (uint64_t)(product / 1000000000);
 }
@@ -129,6 +129,7 @@ void acpi_pm_press_power_button(struct device *device)
 	struct acpi_pm *pm = CONTAINER_OF(device, struct acpi_pm, dev);
 
 	pthread_mutex_lock(&device->lock);
+	device_note(device, TRACE_TAPE_BUTTON, 0, NULL, 0);
 	pm->status |= PM1_PWRBTN;
 	update_sci(pm);
 	pthread_mutex_unlock(&device->lock);

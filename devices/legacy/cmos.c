@@ -119,9 +119,14 @@ static uint64_t default_clock(void *opaque)
 	return host_clock_ns(CLOCK_BOOTTIME) - cmos->start_ns;
 }
 
+static uint64_t clock_ns(const struct cmos *cmos)
+{
+	return device_hear(&cmos->dev, cmos->now_ns(cmos->now_opaque));
+}
+
 static uint64_t phased_ns(const struct cmos *cmos)
 {
-	return cmos->now_ns(cmos->now_opaque) + cmos->phase_ns;
+	return clock_ns(cmos) + cmos->phase_ns;
 }
 
 static int64_t running_s(const struct cmos *cmos)
@@ -172,7 +177,7 @@ static void take_time(struct cmos *cmos)
 
 	/* The chip's first second after a reset of its divider is half a second long. */
 	if (cmos->divider_was_reset) {
-		uint64_t in_second = cmos->now_ns(cmos->now_opaque) % SECOND_NS;
+		uint64_t in_second = clock_ns(cmos) % SECOND_NS;
 
 		cmos->phase_ns = (SECOND_NS + SECOND_NS / 2 - in_second) % SECOND_NS;
 	}

@@ -272,6 +272,7 @@ static void handle_input(void *opaque, const uint8_t *data, size_t len)
 {
 	struct serial *serial = opaque;
 
+	device_note(&serial->dev, TRACE_TAPE_BYTES, 0, data, len);
 	for (size_t i = 0; i < len; i++)
 		receive(serial, data[i], false);
 	update_irq(serial);
@@ -282,6 +283,7 @@ static void handle_break(void *opaque)
 {
 	struct serial *serial = opaque;
 
+	device_note(&serial->dev, TRACE_TAPE_BREAK, 0, NULL, 0);
 	receive(serial, 0, true);
 	update_irq(serial);
 }
@@ -308,6 +310,7 @@ static void handle_room(void *opaque)
 
 	if (!ring_used(&serial->tx))
 		return;
+	device_note(&serial->dev, TRACE_TAPE_ROOM, 0, NULL, 0);
 	send(serial);
 	update_irq(serial);
 }

@@ -205,6 +205,7 @@ static const struct bus_ops mmio_ops = {.read = read_mmio, .write = write_mmio};
  */
 static void interrupt(struct virtio_mmio *mmio, uint32_t cause)
 {
+	device_note(&mmio->vdev->dev, TRACE_TAPE_CAUSE, cause, NULL, 0);
 	mmio->interrupt_status |= cause;
 	irq_pulse(&mmio->irq);
 }

@@ -285,6 +285,7 @@ void virtio_break(struct virtio_dev *vdev, const char *why)
 {
 	if (vdev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return;
+	device_note(&vdev->dev, TRACE_TAPE_BROKEN, 0, NULL, 0);
 	device_guest_error(&vdev->dev, "stands still until it is reset: %s", why);
 	vdev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	if (vdev->status & VIRTIO_CONFIG_S_DRIVER_OK)
@@ -341,6 +342,8 @@ void virtio_config_write(struct virtio_dev *vdev, uint64_t offset, unsigned size
 void virtio_config_changed(struct virtio_dev *vdev)
 {
 	vdev->config_generation++;
+	device_note(&vdev->dev, TRACE_TAPE_CONFIG, vdev->config_generation, vdev->config,
+		vdev->config_size);
 	if (!(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK))
 		return;
 	vdev->stats.interrupts++;

@@ -136,10 +136,15 @@ static struct trace *start_trace(unsigned cpus)
 	struct err err = ERR_INIT;
 	struct trace *trace;
 
-	if (trace_open(&trace, path, cpus, &err) < 0)
+	if (trace_open(&trace, &(struct trace_config){.path = path, .cpus = cpus}, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(trace_start(trace, &err), 0);
 	return trace;
+}
+
+static int open_trace(struct trace **trace, const char *name, struct err *err)
+{
+	return trace_open(trace, &(struct trace_config){.path = name, .cpus = 1}, err);
 }
 
 static void load(struct trace_file *file)
@@ -221,7 +226,7 @@ static void facts_and_devices_are_there(void **state)
 	assert_int_equal(device_create(&device, &boot_mark_class, &args, NULL), 0);
 	device->number = 3;
 	assert_int_equal(device_realize(device, &fm->platform, NULL), 0);
-	assert_int_equal(trace_open(&trace, path, 1, &err), 0);
+	assert_int_equal(open_trace(&trace, path, &err), 0);
 	trace_add_fact(trace, "machine", "a small one");
 	trace_add_device(trace, device);
 	assert_int_equal(trace_start(trace, &err), 0);
@@ -289,7 +294,7 @@ static void other_files_are_left_alone(void **state)
 	assert_non_null(out);
 	fputs("somebody's work", out);
 	fclose(out);
-	assert_int_equal(trace_open(&trace, path, 1, &err), -EEXIST);
+	assert_int_equal(open_trace(&trace, path, &err), -EEXIST);
 	assert_int_equal(err.kind, EXIT_CODE_DEVICE);
 	assert_null(trace);
 	assert_int_equal(lstat(path, &stat), 0);
@@ -307,13 +312,13 @@ static void places_that_can_not_be(void **state)
 	struct trace *trace;
 
 	(void)state;
-	assert_int_equal(trace_open(&trace, folder, 1, &err), -EISDIR);
+	assert_int_equal(open_trace(&trace, folder, &err), -EISDIR);
 	err = (struct err)ERR_INIT;
-	assert_int_equal(trace_open(&trace, "/nowhere/trace", 1, &err), -ENOENT);
+	assert_int_equal(open_trace(&trace, "/nowhere/trace", &err), -ENOENT);
 	assert_non_null(strstr(err.text, "/nowhere/trace"));
 	assert_int_equal(mkfifo(path, 0600), 0);
 	err = (struct err)ERR_INIT;
-	assert_int_equal(trace_open(&trace, path, 1, &err), -ENXIO);
+	assert_int_equal(open_trace(&trace, path, &err), -ENXIO);
 	assert_non_null(strstr(err.text, "nobody reads"));
 	unlink(path);
 }
@@ -328,7 +333,7 @@ static void full_disk_is_said_once(void **state)
 	(void)state;
 	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
 	dup2(fds[1], STDERR_FILENO);
-	assert_int_equal(trace_open(&trace, "/dev/full", 1, &err), 0);
+	assert_int_equal(open_trace(&trace, "/dev/full", &err), 0);
 	assert_int_equal(trace_start(trace, &err), 0);
 	for (int i = 0; i < 1000; i++)
 		trace_note_reset(trace);
@@ -358,7 +363,7 @@ static void full_ring_loses_and_says_so(void **state)
 	assert_int_equal(mkfifo(path, 0600), 0);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	assert_true(fd >= 0);
-	assert_int_equal(trace_open(&trace, path, 1, &err), 0);
+	assert_int_equal(open_trace(&trace, path, &err), 0);
 	assert_int_equal(trace_start(trace, &err), 0);
 	for (unsigned i = 0; i < noted; i++)
 		trace_note_exit(trace, &(struct trace_exit){.time_ns = i});

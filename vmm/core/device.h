@@ -26,6 +26,7 @@
 #include "vmm/core/gmem.h"
 #include "vmm/core/irq.h"
 #include "vmm/core/loop.h"
+#include "vmm/core/trace_format.h"
 
 struct device;
 struct chr;
@@ -83,6 +84,19 @@ struct platform_ops {
 	void (*request)(void *opaque, enum machine_request request, int value);
 };
 
+/*
+ * What a device hears of the host besides accesses of the guest, at the place where it does, with
+ * its lock held: to write it down, or to replay what was. Most machines have none.
+ */
+struct tape {
+	/* The host says `value` to the device, which is to take the result for it. */
+	uint64_t (*value)(struct tape *tape, const struct device *device, uint64_t value);
+
+	/* Something happened to the device. */
+	void (*note)(struct tape *tape, const struct device *device, enum trace_tape_kind kind,
+		uint64_t value, const void *bytes, size_t count);
+};
+
 struct platform {
 	struct gmem *mem; /* all borrowed */
 	struct bus *pio;
@@ -91,6 +105,7 @@ struct platform {
 	const struct platform_ops *ops;
 	void *opaque;	     /* for the ops */
 	struct trace *trace; /* or NULL */
+	struct tape *tape;   /* or NULL */
 
 	/* Where devices without a fixed place are put; only grows. */
 	uint64_t mmio_next, mmio_end;
@@ -229,6 +244,22 @@ const struct device_res *device_find_res(
 void device_request(struct device *device, enum machine_request request, int value);
 int device_ioeventfd(struct device *device, bool pio, uint64_t addr, unsigned size, uint64_t value,
 	int fd, bool assign);
+
+/* See struct tape; legal before realize. */
+static inline uint64_t device_hear(const struct device *device, uint64_t value)
+{
+	if (__builtin_expect(!device->platform || !device->platform->tape, 1))
+		return value;
+	return device->platform->tape->value(device->platform->tape, device, value);
+}
+
+static inline void device_note(const struct device *device, enum trace_tape_kind kind,
+	uint64_t value, const void *bytes, size_t count)
+{
+	if (__builtin_expect(device->platform && device->platform->tape, 0))
+		device->platform->tape->note(
+			device->platform->tape, device, kind, value, bytes, count);
+}
 
 /* The guest did something it must not: counted, and shown within limits. */
 #define device_guest_error(device, ...)                                                            \

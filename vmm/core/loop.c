@@ -23,6 +23,8 @@ struct loop {
 	struct loop_task *tasks, **tasks_end;
 	bool stopped;
 	int stop_value;
+	void (*tap)(void *opaque, const pthread_mutex_t *lock); /* or NULL */
+	void *tap_opaque;
 };
 
 /* The loop whose turn this thread is in: it looks at its lists again before it waits. */
@@ -315,6 +317,39 @@ static void run_tasks(struct loop *loop)
 	}
 }
 
+static void run_timer(const struct loop *loop, const struct loop_timer *timer)
+{
+	lock_if(timer->lock);
+	if (loop->tap)
+		loop->tap(loop->tap_opaque, timer->lock);
+	timer->fn(timer->opaque);
+	unlock_if(timer->lock);
+}
+
+void loop_set_tap(
+	struct loop *loop, void (*fn)(void *opaque, const pthread_mutex_t *lock), void *opaque)
+{
+	loop->tap_opaque = opaque;
+	loop->tap = fn;
+}
+
+bool loop_fire(struct loop *loop, const pthread_mutex_t *lock)
+{
+	struct loop_timer *timer, copy;
+
+	pthread_mutex_lock(&loop->mutex);
+	for (timer = loop->timers; timer && timer->lock != lock; timer = timer->next)
+		;
+	if (timer) {
+		unlink_timer(loop, timer);
+		copy = *timer;
+	}
+	pthread_mutex_unlock(&loop->mutex);
+	if (timer)
+		run_timer(loop, &copy);
+	return timer;
+}
+
 static void run_timers(struct loop *loop)
 {
 	uint64_t now_ns = util_now_ns();
@@ -331,9 +366,7 @@ static void run_timers(struct loop *loop)
 		unlink_timer(loop, timer);
 		copy = *timer;
 		pthread_mutex_unlock(&loop->mutex);
-		lock_if(copy.lock);
-		copy.fn(copy.opaque);
-		unlock_if(copy.lock);
+		run_timer(loop, &copy);
 	}
 }
 

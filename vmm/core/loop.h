@@ -63,6 +63,16 @@ int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop, int value);
 
 /*
+ * `fn` is called before each timer fires, with the timer's lock held: for a recording. Before the
+ * loop runs. NULL ends it.
+ */
+void loop_set_tap(
+	struct loop *loop, void (*fn)(void *opaque, const pthread_mutex_t *lock), void *opaque);
+
+/* For a replay: fires the next timer with that lock, whatever the time; false when there is none. */
+bool loop_fire(struct loop *loop, const pthread_mutex_t *lock);
+
+/*
  * Runs what is ready, waiting at most `timeout_ms` (-1: without end) for the
  * first event. For tests and for draining. Returns false after loop_stop().
  */

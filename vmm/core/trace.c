@@ -56,6 +56,8 @@ struct trace {
 	struct tapped_line *lines; /* owned */
 	pthread_t writer;
 	bool has_writer;
+	bool records;
+	_Atomic uint64_t seq; /* of the recording */
 	_Atomic bool is_ending;
 	_Atomic bool has_failed; /* nothing is noted any more */
 };
@@ -157,8 +159,10 @@ static int open_file(struct trace *trace, struct err *err)
 
 static void write_header(struct trace *trace)
 {
-	struct trace_header header = {
-		.version = TRACE_VERSION, .header_bytes = sizeof(header), .cpus = trace->cpu_count};
+	struct trace_header header = {.version = TRACE_VERSION,
+		.header_bytes = sizeof(header),
+		.cpus = trace->cpu_count,
+		.flags = trace->records ? TRACE_FLAG_RECORD : 0};
 	struct timespec now;
 
 	memcpy(header.magic, TRACE_MAGIC, sizeof(header.magic));
@@ -168,7 +172,19 @@ static void write_header(struct trace *trace)
 	write_out(trace, &header, sizeof(header));
 }
 
-int trace_open(struct trace **out, const char *path, unsigned cpus, struct err *err)
+/* What is noted before the writer is started waits for it in the rings. */
+static bool make_rings(struct trace *trace)
+{
+	if (!trace->path || !trace->sources)
+		return false;
+	for (unsigned i = 0; i <= trace->cpu_count; i++)
+		if (!trace_ring_init(&trace->sources[i].ring))
+			return false;
+	trace->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return trace->wake_fd >= 0;
+}
+
+int trace_open(struct trace **out, const struct trace_config *config, struct err *err)
 {
 	struct trace *trace = calloc(1, sizeof(*trace));
 	int ret;
@@ -177,13 +193,14 @@ int trace_open(struct trace **out, const char *path, unsigned cpus, struct err *
 	if (!trace)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the trace");
 	trace->fd = trace->wake_fd = -1;
-	trace->cpu_count = cpus;
+	trace->cpu_count = config->cpus;
+	trace->records = config->records;
 	pthread_mutex_init(&trace->host_lock, NULL);
-	trace->path = strdup(path);
-	trace->sources = calloc(cpus + 1, sizeof(*trace->sources));
-	ret = trace->path && trace->sources
+	trace->path = strdup(config->path);
+	trace->sources = calloc(config->cpus + 1, sizeof(*trace->sources));
+	ret = make_rings(trace)
 		? open_file(trace, err)
-		: err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the trace");
+		: err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory or descriptor for the trace");
 	if (ret < 0) {
 		trace_close(trace);
 		return ret;
@@ -276,16 +293,7 @@ static void *writer_thread(void *opaque)
 
 int trace_start(struct trace *trace, struct err *err)
 {
-	int ret = 0;
-
-	for (unsigned i = 0; i <= trace->cpu_count; i++)
-		if (!trace_ring_init(&trace->sources[i].ring))
-			return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the trace");
-	trace->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (trace->wake_fd < 0)
-		ret = errno;
-	else
-		ret = pthread_create(&trace->writer, NULL, writer_thread, trace);
+	int ret = pthread_create(&trace->writer, NULL, writer_thread, trace);
 	if (ret)
 		return err_set(err, EXIT_CODE_INTERNAL, ret, "can't start the trace's thread: %s",
 			strerror(ret));
@@ -353,28 +361,37 @@ uint64_t trace_now_ns(const struct trace *trace)
 	return util_now_ns() - trace->zero_ns;
 }
 
-static bool put_once(struct trace *trace, struct source *source, const void *record, size_t bytes)
+/* A record, whose last bytes may lie elsewhere. */
+struct parcel {
+	struct trace_record *record;
+	const void *more;
+	size_t more_bytes;
+};
+
+static bool put_once(struct trace *trace, struct source *source, const struct parcel *parcel)
 {
-	bool is_half, done = trace_ring_put(&source->ring, record, bytes, NULL, 0, &is_half);
+	bool is_half,
+		done = trace_ring_put(&source->ring, parcel->record,
+			parcel->record->bytes - parcel->more_bytes, parcel->more,
+			parcel->more_bytes, &is_half);
 
 	if (is_half)
 		(void)eventfd_write(trace->wake_fd, 1);
 	return done;
 }
 
-static bool put_patiently(
-	struct trace *trace, struct source *source, const void *record, size_t bytes)
+static bool put_patiently(struct trace *trace, struct source *source, const struct parcel *parcel)
 {
 	const struct timespec step = {.tv_nsec = WAIT_STEP_NS};
 	uint64_t end_ns;
 
-	if (put_once(trace, source, record, bytes))
+	if (put_once(trace, source, parcel))
 		return true;
 	end_ns = util_now_ns() + TRACE_WAIT_MS * UINT64_C(1000000);
 	(void)eventfd_write(trace->wake_fd, 1);
 	while (util_now_ns() < end_ns) {
 		nanosleep(&step, NULL);
-		if (put_once(trace, source, record, bytes))
+		if (put_once(trace, source, parcel))
 			return true;
 	}
 	return false;
@@ -389,34 +406,38 @@ static bool end_of_loss(
 	if (!source->lost)
 		return true;
 	if (trace_ring_room(&source->ring) < TRACE_RING_BYTES / 2 ||
-		!put_once(trace, source, &lost, sizeof(lost)))
+		!put_once(trace, source, &(struct parcel){.record = &lost.record}))
 		return false;
 	source->lost = 0;
 	return true;
 }
 
-static void put_to(struct trace *trace, struct source *source, const struct trace_record *record)
+static void put_to(struct trace *trace, struct source *source, const struct parcel *parcel)
 {
-	if (end_of_loss(trace, source, record) &&
-		put_patiently(trace, source, record, record->bytes))
+	if (end_of_loss(trace, source, parcel->record) && put_patiently(trace, source, parcel))
 		return;
 	if (!source->lost++)
 		source->lost_at_ns = trace_now_ns(trace);
 }
 
-static void put(struct trace *trace, struct trace_record *record)
+static void put_parcel(struct trace *trace, const struct parcel *parcel)
 {
 	if (atomic_load_explicit(&trace->has_failed, memory_order_relaxed))
 		return;
-	record->source = (uint16_t)own_cpu;
+	parcel->record->source = (uint16_t)own_cpu;
 	if (own_cpu < trace->cpu_count) {
-		put_to(trace, &trace->sources[own_cpu], record);
+		put_to(trace, &trace->sources[own_cpu], parcel);
 		return;
 	}
-	record->source = TRACE_SOURCE_HOST;
+	parcel->record->source = TRACE_SOURCE_HOST;
 	pthread_mutex_lock(&trace->host_lock);
-	put_to(trace, &trace->sources[trace->cpu_count], record);
+	put_to(trace, &trace->sources[trace->cpu_count], parcel);
 	pthread_mutex_unlock(&trace->host_lock);
+}
+
+static void put(struct trace *trace, struct trace_record *record)
+{
+	put_parcel(trace, &(struct parcel){.record = record});
 }
 
 static void put_moment(struct trace *trace, uint8_t type)
@@ -450,6 +471,18 @@ void trace_note_reset(struct trace *trace)
 	put_moment(trace, TRACE_RESET);
 }
 
+uint64_t trace_next_seq(struct trace *trace)
+{
+	return atomic_fetch_add_explicit(&trace->seq, 1, memory_order_relaxed);
+}
+
+void trace_note_tape(struct trace *trace, struct trace_tape *tape, const void *bytes, size_t count)
+{
+	tape->record = (struct trace_record){
+		.type = TRACE_TAPE, .bytes = (uint32_t)(sizeof(*tape) + count)};
+	put_parcel(trace, &(struct parcel){&tape->record, bytes, count});
+}
+
 /* ---- Interrupt lines ---- */
 
 static void note_irq(const struct tapped_line *line, enum trace_irq_what what)
@@ -460,6 +493,14 @@ static void note_irq(const struct tapped_line *line, enum trace_irq_what what)
 		.gsi = (uint16_t)line->inner.gsi,
 		.what = what};
 
+	if (line->trace->records)
+		trace_note_tape(line->trace,
+			&(struct trace_tape){.seq = trace_next_seq(line->trace),
+				.addr = line->inner.gsi,
+				.value = what,
+				.device = line->device,
+				.kind = TRACE_TAPE_LINE},
+			NULL, 0);
 	/* Devices that settle while the machine is built are no news. */
 	if (line->trace->has_writer)
 		put(line->trace, &irq.record);

@@ -28,11 +28,17 @@ enum {
 	TRACE_WAIT_MS = 100
 };
 
+struct trace_config {
+	const char *path;
+	unsigned cpus;
+	bool records; /* what vmm replay needs as well: see trace_tape.h */
+};
+
 /*
  * Opens the file; a file that is there is emptied if it is a trace or empty, else left alone. A
  * FIFO needs a reader. Error: -errno and a sentence.
  */
-int trace_open(struct trace **trace, const char *path, unsigned cpus, struct err *err);
+int trace_open(struct trace **trace, const struct trace_config *config, struct err *err);
 
 /* Before trace_start(): what a reader may want to know of the machine, and its devices. */
 void trace_add_fact(struct trace *trace, const char *key, const char *value);
@@ -60,6 +66,10 @@ void trace_note_exit(struct trace *trace, struct trace_exit *exit);
 void trace_note_kick(
 	struct trace *trace, const struct device *device, unsigned queue, uint64_t began_ns);
 void trace_note_reset(struct trace *trace);
+
+/* For trace_tape.c: the next place in the order of the recording, and a record in that place. */
+uint64_t trace_next_seq(struct trace *trace);
+void trace_note_tape(struct trace *trace, struct trace_tape *tape, const void *bytes, size_t count);
 
 /*
  * Puts a line in front of `line` that notes what `device` does with it. On the thread that builds
