@@ -249,16 +249,16 @@ void trace_add_device(struct trace *trace, const struct device *device)
 
 static void drain(struct trace *trace, struct trace_ring *ring)
 {
-	const uint8_t *piece;
-	size_t bytes;
+	/* Whole records: one that comes meanwhile, over the ring's end, would be cut there. */
+	size_t left = trace_ring_used(ring);
 
-	/* Twice, for the ring's end and its begin; what comes meanwhile waits for its turn. */
-	for (int i = 0; i < 2; i++) {
-		bytes = trace_ring_peek(ring, &piece);
-		if (!bytes)
-			return;
+	while (left) {
+		const uint8_t *piece;
+		size_t bytes = MIN(trace_ring_peek(ring, &piece), left);
+
 		write_out(trace, piece, bytes);
 		trace_ring_drop(ring, bytes);
+		left -= bytes;
 	}
 }
 

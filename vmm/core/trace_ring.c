@@ -65,6 +65,13 @@ bool trace_ring_put(struct trace_ring *ring, const void *first, size_t first_byt
 	return true;
 }
 
+size_t trace_ring_used(const struct trace_ring *ring)
+{
+	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+	return used(atomic_load_explicit(&ring->head, memory_order_acquire), tail);
+}
+
 size_t trace_ring_peek(const struct trace_ring *ring, const uint8_t **piece)
 {
 	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);

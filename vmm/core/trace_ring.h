@@ -34,6 +34,9 @@ size_t trace_ring_room(const struct trace_ring *ring);
 bool trace_ring_put(struct trace_ring *ring, const void *first, size_t first_bytes,
 	const void *second, size_t second_bytes, bool *is_half);
 
+/* Bytes that can be taken now: whole records. The consumer's. */
+size_t trace_ring_used(const struct trace_ring *ring);
+
 /* The oldest bytes in one piece, 0 when there are none; and drops them. The consumer's. */
 size_t trace_ring_peek(const struct trace_ring *ring, const uint8_t **piece);
 void trace_ring_drop(struct trace_ring *ring, size_t bytes);
