@@ -112,6 +112,41 @@ says "another gdb, the guest started afresh" 'guest stands at its first instruct
 	'^Breakpoint 1, ' '^=> 0x7c00' '^Hardware watchpoint 2' '^0x7dfe.*0x11' 'killed'
 check "killed by gdb" ends_with 137
 
+# ---- The second lab's way from real mode to long mode: gdb follows ----
+
+labs=$top/guest-images/labs
+"${CC:-gcc}" -m32 -Wa,--noexecstack -c -o "$work/long.o" "$labs/solutions/02-long-mode/boot.S" &&
+	"${CC:-gcc}" -m32 -Wa,--noexecstack -c -o "$work/report.o" "$labs/02-long-mode/report.S" &&
+	ld -m elf_i386 -T "$labs/common/boot-sector.ld" -o "$work/long.elf" "$work/long.o" \
+		"$work/report.o" && objcopy -O binary "$work/long.elf" "$work/long.bin" || exit 1
+# address NAME: of a symbol in it.
+address() {
+	nm "$work/long.elf" | awk -v name="$1" '$3 == name { print "0x" $1 }'
+}
+start_debugged --kernel "$work/long.bin" --cpus 1
+debug <<END
+break *$(address protected)
+break *$(address report_long)
+continue
+show architecture
+unset tdesc filename
+show architecture
+x/i \$pc
+stepi
+continue
+unset tdesc filename
+show architecture
+info registers efer
+stepi
+monitor walk \$pc
+detach
+END
+says "gdb is told when the code becomes wider, and follows" 'runs 32-bit code now' 'Breakpoint 1' \
+	'currently "i8086"' 'currently "i386"' '^=> 0x7c.*mov ' 'runs 64-bit code now' 'Breakpoint 2' \
+	'currently "i386:x86-64"' '^efer .*LME LMA' '4-level paging' 'page of 2048 KiB'
+check "it reports as it would alone" expect '^L'
+end_guest
+
 # ---- Two processors ----
 
 elf=$work/debugged
