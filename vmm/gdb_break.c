@@ -151,8 +151,8 @@ static uint8_t piece_len(uint64_t address, uint64_t len)
 	return piece;
 }
 
-static int take_registers(
-	struct gdb_breaks *breaks, enum gdb_break_kind kind, uint64_t address, uint64_t len)
+static int take_registers(struct gdb_breaks *breaks, const struct gdb_target *target,
+	enum gdb_break_kind kind, uint64_t address, uint64_t len)
 {
 	unsigned count = breaks->trap_count;
 	uint64_t at = address, left = len;
@@ -164,7 +164,7 @@ static int take_registers(
 	while (left) {
 		uint8_t piece = piece_len(at, left);
 
-		if (count == GDB_TRAPS_MAX)
+		if (count == MIN(target->trap_max, (unsigned)GDB_TRAPS_MAX))
 			return -ENOSPC;
 		breaks->traps[count++] = (struct gdb_trap){
 			.trap = {.address = at, .len = piece, .kind = trap_kind(kind)},
@@ -220,7 +220,7 @@ int gdb_break_set(struct gdb_breaks *breaks, const struct gdb_target *target,
 		return 0;
 	if (kind == GDB_BREAK_SOFT && plant(breaks, target, walk, address) == 0)
 		return 0;
-	return take_registers(breaks, kind, address, len);
+	return take_registers(breaks, target, kind, address, len);
 }
 
 void gdb_break_remove(struct gdb_breaks *breaks, const struct gdb_target *target,

@@ -63,6 +63,11 @@ struct gdb_target {
 	struct gmem *mem;
 	/* An INT3 in the guest's code stops it; not so where KVM interprets the guest. */
 	bool has_int3;
+	/*
+	 * Break- and watchpoints that take no INT3, at most GDB_TRAPS_MAX: as many as there are debug
+	 * registers, or more where INT3 can't be had and stepping has to do.
+	 */
+	unsigned trap_max;
 };
 
 /* The page tables that are in force. */

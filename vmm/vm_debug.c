@@ -231,6 +231,7 @@ int vm_debug_start(struct vm *vm, struct err *err)
 {
 	const struct gdb_place *place = &vm->config->gdb;
 	struct vm_debugger *debugger;
+	bool has_int3;
 	int ret;
 
 	if (!place->is_asked_for)
@@ -239,12 +240,14 @@ int vm_debug_start(struct vm *vm, struct err *err)
 	if (!debugger)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the debugger");
 	vm->debugger = debugger;
+	has_int3 = cpu_x86_find_debug().int3;
 	*debugger = (struct vm_debugger){
 		.vm = vm,
 		.target = {.ops = &target_ops,
 			.opaque = debugger,
 			.mem = &vm->machine.mem,
-			.has_int3 = cpu_x86_find_debug().int3},
+			.has_int3 = has_int3,
+			.trap_max = has_int3 ? VCPU_DEBUG_REGISTERS : GDB_TRAPS_MAX},
 		.look_task = {.fn = look, .opaque = debugger},
 	};
 	ret = gdb_start(&debugger->gdb, vm->machine.loop, &place->config, &debugger->target, err);

@@ -168,6 +168,28 @@ static void traps_stop_at_instructions(void **state)
 	assert_int_equal(run_to_stop(guest).trap.address, GUEST_CODE + 13);
 }
 
+/* More than there are registers for: the fifth is found by stepping. */
+static void many_traps(void **state)
+{
+	struct guest *guest = GUEST_OR_SKIP(state);
+	const struct vcpu_debug debug = {
+		.traps = {{0x1000, 1, VCPU_TRAP_EXECUTE}, {0x2000, 1, VCPU_TRAP_EXECUTE},
+			{0x3000, 1, VCPU_TRAP_EXECUTE}, {GUEST_CODE + 13, 1, VCPU_TRAP_EXECUTE},
+			{GUEST_CODE + 9, 1, VCPU_TRAP_EXECUTE}},
+		.trap_count = 5};
+	struct vcpu_stop stop;
+
+	start_still(guest, code_counts, code_counts_end);
+	set_debug(guest, &debug);
+	stop = run_to_stop(guest);
+	assert_int_equal(stop.kind, VCPU_STOP_TRAP);
+	assert_int_equal(stop.trap.address, GUEST_CODE + 9);
+	assert_int_equal(rip_of(guest), GUEST_CODE + 9);
+	stop = run_to_stop(guest);
+	assert_int_equal(stop.trap.address, GUEST_CODE + 13);
+	assert_int_equal(rip_of(guest), GUEST_CODE + 13);
+}
+
 static void traps_stop_after_writes(void **state)
 {
 	struct guest *guest = GUEST_OR_SKIP(state);
@@ -226,6 +248,7 @@ int main(void)
 		TEST(steps_are_single),
 		TEST(steps_pass_devices),
 		TEST(traps_stop_at_instructions),
+		TEST(many_traps),
 		TEST(traps_stop_after_writes),
 		TEST(guests_own_int3_is_its_own),
 	};

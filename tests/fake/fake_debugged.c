@@ -160,7 +160,7 @@ void fake_debugged_init(struct fake_debugged *fake, unsigned count)
 		fake->regs[i] = long_mode;
 	fake->runs = true;
 	fake->target = (struct gdb_target){
-		.ops = &ops, .opaque = fake, .mem = &fake->mem, .has_int3 = true};
+		.ops = &ops, .opaque = fake, .mem = &fake->mem, .has_int3 = true, .trap_max = 4};
 }
 
 void fake_debugged_finish(struct fake_debugged *fake)

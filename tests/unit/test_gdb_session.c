@@ -401,6 +401,11 @@ static void four_registers_and_no_more(void **state)
 	ASK("Z2,ffffffffffffffff,8", "E16");
 	ASK("Z5,5000,1", "E16");
 	ASK("Z2,5000", "E16");
+	/* More where the guest can be stepped. */
+	fake.target.trap_max = GDB_TRAPS_MAX;
+	ASK("Z1,4000,1", "OK");
+	ASK("Z2,6001,2f", "OK");
+	ASK("Z2,8001,ff", "E1c");
 }
 
 static void many_breaks(void **state)

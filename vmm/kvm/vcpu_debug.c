@@ -16,6 +16,7 @@
 #include "vmm/kvm/vcpu_impl.h"
 
 enum {
+	IN_NO_REGISTER = -1,
 	VECTOR_DEBUG = 1,
 	VECTOR_BREAKPOINT = 3
 };
@@ -33,25 +34,30 @@ struct vcpu_debugger {
 	struct cpu_x86_debug host;
 	struct vcpu_debug plan;
 	struct vcpu_stop stop;
-	uint64_t seen[VCPU_TRAPS_MAX]; /* values at traps that are found by stepping */
+	/* Of each trap the debug register, or IN_NO_REGISTER: it is found by stepping. */
+	int places[VCPU_TRAPS_MAX];
+	bool is_stepped;	       /* there is one of those */
+	uint64_t seen[VCPU_TRAPS_MAX]; /* the values at them */
 };
 
-/* The processor itself looks after it. */
-static bool is_in_hardware(const struct vcpu_debugger *debugger, const struct vcpu_trap *trap)
+/* Gives each trap one of the four debug registers, or has it found by stepping. */
+static void place_traps(struct vcpu_debugger *debugger)
 {
-	return trap->kind == VCPU_TRAP_EXECUTE ? debugger->host.trap_execute
-					       : debugger->host.trap_access;
+	int used = 0;
+
+	debugger->is_stepped = false;
+	for (unsigned i = 0; i < debugger->plan.trap_count; i++) {
+		bool is_known = debugger->plan.traps[i].kind == VCPU_TRAP_EXECUTE
+			? debugger->host.trap_execute
+			: debugger->host.trap_access;
+
+		debugger->places[i] =
+			is_known && used < VCPU_DEBUG_REGISTERS ? used++ : IN_NO_REGISTER;
+		debugger->is_stepped |= debugger->places[i] == IN_NO_REGISTER;
+	}
 }
 
-static bool has_stepped_traps(const struct vcpu_debugger *debugger)
-{
-	for (unsigned i = 0; i < debugger->plan.trap_count; i++)
-		if (!is_in_hardware(debugger, &debugger->plan.traps[i]))
-			return true;
-	return false;
-}
-
-static uint64_t encode_trap(unsigned nth, const struct vcpu_trap *trap)
+static uint64_t encode_trap(int nth, const struct vcpu_trap *trap)
 {
 	static const uint64_t lens[] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2};
 
@@ -76,14 +82,16 @@ static int tell_kvm(struct vcpu *vcpu, uint32_t injects)
 
 	if (plan->breaks)
 		debug.control |= KVM_GUESTDBG_USE_SW_BP;
-	if (plan->step || has_stepped_traps(debugger))
+	if (plan->step || debugger->is_stepped)
 		debug.control |= KVM_GUESTDBG_SINGLESTEP;
 	for (unsigned i = 0; i < plan->trap_count; i++) {
-		if (!is_in_hardware(debugger, &plan->traps[i]))
+		int place = debugger->places[i];
+
+		if (place == IN_NO_REGISTER)
 			continue;
 		debug.control |= KVM_GUESTDBG_USE_HW_BP;
-		debug.arch.debugreg[i] = plan->traps[i].address;
-		debug.arch.debugreg[7] |= DR7_ALWAYS_ONE | encode_trap(i, &plan->traps[i]);
+		debug.arch.debugreg[place] = plan->traps[i].address;
+		debug.arch.debugreg[7] |= DR7_ALWAYS_ONE | encode_trap(place, &plan->traps[i]);
 	}
 	if (debug.control)
 		debug.control |= KVM_GUESTDBG_ENABLE;
@@ -130,7 +138,7 @@ static unsigned look_at_traps(struct vcpu *vcpu, uint64_t pc, uint64_t *seen)
 		const struct vcpu_trap *trap = &plan->traps[i];
 		uint64_t now = 0;
 
-		if (is_in_hardware(debugger, trap))
+		if (debugger->places[i] != IN_NO_REGISTER)
 			continue;
 		if (trap->kind == VCPU_TRAP_EXECUTE) {
 			differs |= (unsigned)(trap->address == pc) << i;
@@ -159,7 +167,8 @@ int vcpu_debug_set(
 		vcpu->debugger->host = cpu_x86_find_debug();
 	}
 	vcpu->debugger->plan = *debug;
-	if (has_stepped_traps(vcpu->debugger))
+	place_traps(vcpu->debugger);
+	if (vcpu->debugger->is_stepped)
 		look_at_traps(vcpu, 0, vcpu->debugger->seen);
 	return tell_kvm(vcpu, 0);
 }
@@ -186,16 +195,19 @@ static bool is_break(struct vcpu *vcpu, uint64_t linear)
 	return read_tables(vcpu, &walk) && config->is_break(config->opaque, &walk, linear);
 }
 
-/* `hit`: the traps that the processor itself has found, as in DR6. */
-static struct vcpu_stop find_trap(struct vcpu *vcpu, uint64_t pc, unsigned hit)
+/* `dr6`: what the processor itself has found. */
+static struct vcpu_stop find_trap(struct vcpu *vcpu, uint64_t pc, uint64_t dr6)
 {
 	struct vcpu_debugger *debugger = vcpu->debugger;
 	const struct vcpu_debug *plan = &debugger->plan;
+	unsigned hit = 0;
 
-	if (has_stepped_traps(debugger))
-		hit |= look_at_traps(vcpu, pc, debugger->seen);
+	if (debugger->is_stepped)
+		hit = look_at_traps(vcpu, pc, debugger->seen);
 	for (unsigned i = 0; i < plan->trap_count; i++)
-		if (hit & 1u << i)
+		if ((hit & 1u << i) ||
+			(debugger->places[i] != IN_NO_REGISTER &&
+				(dr6 & 1u << debugger->places[i])))
 			return (struct vcpu_stop){VCPU_STOP_TRAP, plan->traps[i]};
 	return (struct vcpu_stop){.kind = plan->step ? VCPU_STOP_STEP : VCPU_STOP_NONE};
 }
@@ -205,7 +217,7 @@ static struct vcpu_stop find_stop(struct vcpu *vcpu)
 	const struct kvm_debug_exit_arch *exit = &vcpu->run->debug.arch;
 
 	if (exit->exception != VECTOR_BREAKPOINT)
-		return find_trap(vcpu, exit->pc, exit->dr6 & DR6_TRAPS);
+		return find_trap(vcpu, exit->pc, exit->dr6);
 	if (vcpu->debugger->plan.breaks && is_break(vcpu, exit->pc))
 		return (struct vcpu_stop){.kind = VCPU_STOP_BREAK};
 	return (struct vcpu_stop){.kind = VCPU_STOP_NONE};
@@ -220,7 +232,7 @@ bool vcpu_debug_handle_exit(struct vcpu *vcpu)
 		return true;
 	if (vcpu->run->debug.arch.exception == VECTOR_BREAKPOINT)
 		(void)tell_kvm(vcpu, KVM_GUESTDBG_INJECT_BP);
-	else if (has_stepped_traps(debugger))
+	else if (debugger->is_stepped)
 		/* The next step: the guest may have written its flags. */
 		(void)tell_kvm(vcpu, 0);
 	else if (vcpu->run->debug.arch.exception == VECTOR_DEBUG)
@@ -230,7 +242,7 @@ bool vcpu_debug_handle_exit(struct vcpu *vcpu)
 
 bool vcpu_debug_is_stepping(const struct vcpu *vcpu)
 {
-	return vcpu->debugger->plan.step || has_stepped_traps(vcpu->debugger);
+	return vcpu->debugger->plan.step || vcpu->debugger->is_stepped;
 }
 
 bool vcpu_debug_handle_access(struct vcpu *vcpu)

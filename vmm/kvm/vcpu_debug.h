@@ -8,10 +8,10 @@
  *
  * What can't be had: while a debug register is in use here, those of the guest have no effect.
  *
- * Where KVM does not carry out a debug register (see cpu_x86_find_debug()) the guest is stepped
- * instead, and looked at after each instruction: a hundred times slower than it runs there already.
- * A write is then noticed by its new value, an access that writes none not at all; and what runs
- * in an interrupt's handler is looked at when that returns.
+ * Where KVM does not carry out a debug register (see cpu_x86_find_debug()), and for more traps than
+ * there are registers, the guest is stepped instead and looked at after each instruction: a hundred
+ * times slower than it runs there already. A write is then noticed by its new value, an access that
+ * writes none not at all; and what runs in an interrupt's handler is looked at when that returns.
  *
  * Threads: all on the owner's thread while the vCPU is parked or not yet started.
  * Source: Linux Documentation/virt/kvm/api.rst, KVM_SET_GUEST_DEBUG; AMD APM vol. 2, 13.1.
@@ -38,7 +38,8 @@ struct vcpu_trap {
 };
 
 enum {
-	VCPU_TRAPS_MAX = 4
+	VCPU_DEBUG_REGISTERS = 4,
+	VCPU_TRAPS_MAX = 32
 };
 
 /* What one vCPU is to stop for. */
