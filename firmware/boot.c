@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "firmware/acpi.h"
+#include "firmware/bios_layout.h"
 #include "firmware/boot_impl.h"
 #include "firmware/fdt.h"
 #include "firmware/flat.h"
@@ -583,6 +584,21 @@ static int write_tree(
 	return gmem_write(mem, FW_TREE_BASE, &header, sizeof(header));
 }
 
+static void explain_kernel(const struct boot *boot, const struct plan *plan)
+{
+	uint64_t start = plan->kernel_start, end = plan->kernel_end;
+
+	if (boot->kind == IMAGE_FLAT) {
+		start = boot->flat.address;
+		end = start + boot->kernel.size;
+	}
+	if (boot->kind == IMAGE_BOOT_SECTOR)
+		explain("0x%-9x a small BIOS, which reads the boot sector to 0x7c00", FW_BIOS_BASE);
+	else
+		explain("0x%-9llx the kernel, up to 0x%llx: %s", (unsigned long long)start,
+			(unsigned long long)end - 1, boot->kernel_way);
+}
+
 int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *machine,
 	struct cpu_entry *entry, struct err *err)
 {
@@ -600,7 +616,11 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 	ret = check_cmdline(boot, machine->cmdline, err);
 	if (ret == 0 && boot_own_is(boot->kind)) {
 		ret = machine->has_tree ? 0 : write_acpi(mem, machine, &plan, err);
-		return ret < 0 ? ret : boot_own_load(boot, mem, machine, &plan, entry, err);
+		if (ret == 0)
+			ret = boot_own_load(boot, mem, machine, &plan, entry, err);
+		if (ret == 0)
+			explain_kernel(boot, &plan);
+		return ret;
 	}
 	if (ret == 0 && is_bzimage)
 		ret = plan_bzimage(boot, &plan, err);
@@ -613,8 +633,6 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 	if (ret == 0)
 		ret = boot_load_initrd(boot, mem, &plan, err);
 	if (ret == 0)
-		explain("0x%-9llx the kernel, up to 0x%llx: %s",
-			(unsigned long long)plan.kernel_start,
-			(unsigned long long)plan.kernel_end - 1, boot->kernel_way);
+		explain_kernel(boot, &plan);
 	return ret;
 }

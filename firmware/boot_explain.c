@@ -4,7 +4,7 @@
  *
  * Sources: Intel SDM vol. 3A, 3.4.5 (descriptors) and 4.5 (4-level paging); Linux
  * Documentation/arch/x86/boot.rst and zero-page.rst; ACPI 6.4, chapter 5; Xen
- * public/arch-x86/hvm/start_info.h.
+ * public/arch-x86/hvm/start_info.h; Multiboot 0.6.96 and Multiboot2 2.0, "Boot information format".
  */
 #include "firmware/boot_explain.h"
 
@@ -12,6 +12,7 @@
 
 #include "firmware/acpi_tables.h"
 #include "firmware/e820.h"
+#include "firmware/layout.h"
 #include "firmware/setup_fields.h"
 #include "vmm/core/explain.h"
 
@@ -223,6 +224,50 @@ static uint64_t explain_start_info(const struct gmem *mem, gpa_t at)
 	return rsdp;
 }
 
+/* ---- Multiboot ---- */
+
+#define MULTIBOOT1_MAGIC 0x2badb002u /* in EAX */
+#define MULTIBOOT2_MAGIC 0x36d76289u
+
+static void explain_multiboot1(const struct gmem *mem, gpa_t at)
+{
+	uint8_t info[52];
+
+	if (gmem_read(mem, at, info, sizeof(info)) < 0)
+		return;
+	explain("0x%-9llx Multiboot information [Multiboot 0.6.96, 3.3]", HEX(at));
+	explain_detail("flags 0x%x; memory %u KiB below 1 MiB and %u above; words at 0x%x; "
+		       "modules %u at 0x%x; memory map of %u bytes at 0x%x",
+		load_le32(info), load_le32(info + 4), load_le32(info + 8), load_le32(info + 16),
+		load_le32(info + 20), load_le32(info + 24), load_le32(info + 44),
+		load_le32(info + 48));
+}
+
+static void explain_multiboot2(const struct gmem *mem, gpa_t at)
+{
+	static const char *const names[] = {"end", "words", "boot loader's name", "module",
+		"memory below and above 1 MiB", "BIOS drive", "memory map", "VBE", "framebuffer",
+		"ELF symbols", "APM", "EFI 32", "EFI 64", "SMBIOS", "RSDP of ACPI 1",
+		"RSDP of ACPI 2"};
+	uint8_t head[8];
+	gpa_t end;
+
+	if (gmem_read(mem, at, head, sizeof(head)) < 0)
+		return;
+	explain("0x%-9llx Multiboot information, %u bytes of tags [Multiboot2 2.0, 3.6]", HEX(at),
+		load_le32(head));
+	end = at + load_le32(head);
+	at += sizeof(head);
+	while (at + sizeof(head) <= end && gmem_read(mem, at, head, sizeof(head)) == 0 &&
+		load_le32(head) && load_le32(head + 4) >= sizeof(head)) {
+		uint32_t type = load_le32(head);
+
+		explain_detail("tag %-2u %-28s %u bytes", type,
+			type < ARRAY_SIZE(names) ? names[type] : "", load_le32(head + 4));
+		at = util_align_up(at + load_le32(head + 4), 8);
+	}
+}
+
 /* ---- ACPI ---- */
 
 static void explain_fadt(const struct gmem *mem, gpa_t at)
@@ -325,6 +370,7 @@ void boot_explain(const struct gmem *mem, const struct cpu_entry *entry)
 {
 	struct boot_params bp;
 	uint64_t rsdp = 0;
+	char mark[8];
 
 	if (!explain_is_on())
 		return;
@@ -337,7 +383,15 @@ void boot_explain(const struct gmem *mem, const struct cpu_entry *entry)
 		rsdp = bp.acpi_rsdp_addr;
 	} else if (entry->rbx && !entry->rax) {
 		rsdp = explain_start_info(mem, entry->rbx);
+	} else if (entry->rax == MULTIBOOT1_MAGIC) {
+		explain_multiboot1(mem, entry->rbx);
+	} else if (entry->rax == MULTIBOOT2_MAGIC) {
+		explain_multiboot2(mem, entry->rbx);
 	}
+	/* Who is not told of the RSDP looks for it there. */
+	if (!rsdp && gmem_read(mem, FW_ACPI_BASE, mark, sizeof(mark)) == 0 &&
+		!memcmp(mark, "RSD PTR ", sizeof(mark)))
+		rsdp = FW_ACPI_BASE;
 	explain_acpi(mem, rsdp);
 	explain_entry(entry);
 }

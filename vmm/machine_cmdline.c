@@ -64,6 +64,8 @@ static int copy_words(const char *words, char *buf, size_t size, struct err *err
 		return err_set(err, EXIT_CODE_USAGE, E2BIG,
 			"--append has %zu characters; there is room for %zu", len, size - 1);
 	memcpy(buf, words, len + 1);
+	explain_head("The kernel's words");
+	explain("%s", len ? words : "none: --append gives some");
 	return 0;
 }
 

@@ -242,6 +242,7 @@ static void linux_in_protected_mode(void **state)
 	build(&params, &map);
 	params.rsdp = 0;
 	params.initrd_bytes = 0;
+	gmem_fill(&mem, FW_ACPI_BASE, 0, 8);
 	assert_int_equal(entry_linux32(&mem, &params, 0x200000, &entry), 0);
 	listen();
 	boot_explain(&mem, &entry);
@@ -270,6 +271,52 @@ static void pvh(void **state)
 	assert_said("0x0000100000 to 0x0001ffffff     31 MiB  usable");
 	assert_said("0x1000000   the initrd, 2.5 MiB");
 	assert_said("RBX 0x9000, struct hvm_start_info");
+}
+
+static void put32(gpa_t at, uint32_t value)
+{
+	assert_int_equal(gmem_write(&mem, at, &value, sizeof(value)), 0);
+}
+
+static void multiboot(void **state)
+{
+	struct cpu_entry entry = {.mode = CPU_ENTRY_PROT32,
+		.rip = 0x100000,
+		.rax = 0x36d76289,
+		.rbx = 0x20000,
+		.rdi = 0xc0000};
+	struct entry_params params;
+	struct e820_map map;
+
+	(void)state;
+	build(&params, &map);
+	put32(0x20000, 40);
+	put32(0x20008, 6);
+	put32(0x2000c, 13); /* fills up to 16 */
+	put32(0x20018, 99);
+	put32(0x2001c, 8);
+	put32(0x20020, 3);
+	put32(0x20024, 4); /* shorter than itself */
+	listen();
+	boot_explain(&mem, &entry);
+	read_text();
+	assert_said("0x20000     Multiboot information, 40 bytes of tags");
+	assert_said("tag 6  memory map                   13 bytes");
+	assert_said("tag 99 ");
+	assert_null(strstr(text, "module"));
+	assert_said("0xe0000     RSDP");
+	assert_said("RAX 0x36d76289, the boot loader's mark");
+	assert_said("RDI 0xc0000, the device tree");
+
+	entry.rax = 0x2badb002;
+	put32(0x20000, 0x4f);
+	put32(0x20004, 639);
+	listen();
+	boot_explain(&mem, &entry);
+	entry.rbx = UINT64_MAX - 2;
+	boot_explain(&mem, &entry);
+	read_text();
+	assert_said("flags 0x4f; memory 639 KiB below 1 MiB");
 }
 
 /* What points out of memory is left out. */
@@ -364,6 +411,7 @@ int main(void)
 		cmocka_unit_test(linux_in_long_mode),
 		cmocka_unit_test(linux_in_protected_mode),
 		cmocka_unit_test(pvh),
+		cmocka_unit_test(multiboot),
 		cmocka_unit_test(tables_of_nonsense),
 		cmocka_unit_test(tables_as_files),
 		cmocka_unit_test(fields_of_the_header),
