@@ -126,7 +126,7 @@ static void explain_range(uint64_t base, uint64_t size, unsigned type)
 
 static void explain_header(const struct setup_header *header)
 {
-	for (const struct setup_field *field = setup_fields; field->name; field++) {
+	for (const struct setup_field *field = setup_fields; *field->name; field++) {
 		uint64_t value = setup_field_value(header, field);
 
 		if (field->by_loader && value)
@@ -245,7 +245,7 @@ static void explain_multiboot1(const struct gmem *mem, gpa_t at)
 
 static void explain_multiboot2(const struct gmem *mem, gpa_t at)
 {
-	static const char *const names[] = {"end", "words", "boot loader's name", "module",
+	static const char names[][30] = {"end", "words", "boot loader's name", "module",
 		"memory below and above 1 MiB", "BIOS drive", "memory map", "VBE", "framebuffer",
 		"ELF symbols", "APM", "EFI 32", "EFI 64", "SMBIOS", "RSDP of ACPI 1",
 		"RSDP of ACPI 2"};

@@ -124,7 +124,7 @@ void inspect_header(
 			"header:           offset, field, value and meaning (Linux, "
 			"Documentation/arch/x86/boot.rst)\n");
 	inspect_open(out, "header", '[');
-	for (const struct setup_field *field = setup_fields; field->name; field++)
+	for (const struct setup_field *field = setup_fields; *field->name; field++)
 		if (field->since <= image->header.version)
 			show_field(out, field, setup_field_value(&image->header, field));
 	inspect_close(out, ']');

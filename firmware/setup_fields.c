@@ -54,7 +54,7 @@ const struct setup_field setup_fields[] = {
 	FIELD(init_size, 0x020a, false, "memory that it needs there before it knows of any"),
 	FIELD(handover_offset, 0x020b, false, "the entry for EFI boot loaders"),
 	FIELD(kernel_info_offset, 0x020f, false, "struct kernel_info, which tells more"),
-	{.name = NULL},
+	{.name = ""},
 };
 
 uint64_t setup_field_value(const struct setup_header *header, const struct setup_field *field)

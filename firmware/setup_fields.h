@@ -15,10 +15,10 @@ struct setup_field {
 	uint8_t size;	 /* bytes */
 	uint16_t since;	 /* boot protocol: 0x020a is 2.10 */
 	bool by_loader;	 /* the boot loader fills it in */
-	const char *name, *text;
+	char name[22], text[72]; /* no pointers, which the loader would have to relocate */
 };
 
-/* In the order of the header; ended by a name of NULL. */
+/* In the order of the header; ended by an empty name. */
 extern const struct setup_field setup_fields[];
 
 uint64_t setup_field_value(const struct setup_header *header, const struct setup_field *field);

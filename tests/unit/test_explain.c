@@ -367,7 +367,7 @@ static void fields_of_the_header(void **state)
 	unsigned end = 0x1f1;
 
 	(void)state;
-	for (const struct setup_field *field = setup_fields; field->name; field++) {
+	for (const struct setup_field *field = setup_fields; *field->name; field++) {
 		assert_int_equal(field->offset, end);
 		end += field->size;
 		if (!strcmp(field->name, "version"))

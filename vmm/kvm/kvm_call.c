@@ -7,9 +7,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* Without pointers, which the loader would have to relocate at every start. */
 struct call {
-	unsigned long request;
-	const char *name, *section, *text;
+	uint32_t request;
+	char name[24], section[6], text[80];
 };
 
 /* Without a text: what_for() has one that says what it carries. */
@@ -22,18 +23,18 @@ static const struct call calls[] = {
 	{KVM_CREATE_IRQCHIP, "CREATE_IRQCHIP", "4.24",
 		"two PICs and an IOAPIC in the kernel, and a local APIC for each processor"},
 	{KVM_CREATE_PIT2, "CREATE_PIT2", "4.71", "the timer chip 8254, with port 0x61"},
-	{KVM_SET_IDENTITY_MAP_ADDR, "SET_IDENTITY_MAP_ADDR", "4.40", NULL},
-	{KVM_SET_TSS_ADDR, "SET_TSS_ADDR", "4.36", NULL},
+	{KVM_SET_IDENTITY_MAP_ADDR, "SET_IDENTITY_MAP_ADDR", "4.40", ""},
+	{KVM_SET_TSS_ADDR, "SET_TSS_ADDR", "4.36", ""},
 	{KVM_GET_TSC_KHZ, "GET_TSC_KHZ", "4.56", "kHz, the rate of the guest's time stamp counter"},
-	{KVM_SET_USER_MEMORY_REGION, "SET_USER_MEMORY_REGION", "4.35", NULL},
-	{KVM_IRQFD, "IRQFD", "4.75", NULL},
-	{KVM_IOEVENTFD, "IOEVENTFD", "4.59", NULL},
-	{KVM_CREATE_VCPU, "CREATE_VCPU", "4.7", NULL},
+	{KVM_SET_USER_MEMORY_REGION, "SET_USER_MEMORY_REGION", "4.35", ""},
+	{KVM_IRQFD, "IRQFD", "4.75", ""},
+	{KVM_IOEVENTFD, "IOEVENTFD", "4.59", ""},
+	{KVM_CREATE_VCPU, "CREATE_VCPU", "4.7", ""},
 	{KVM_GET_SUPPORTED_CPUID, "GET_SUPPORTED_CPUID", "4.46",
 		"what this host's processor and KVM have for a guest"},
-	{KVM_SET_CPUID2, "SET_CPUID2", "4.20", NULL},
-	{KVM_GET_MSRS, "GET_MSRS", "4.18", NULL},
-	{KVM_SET_MSRS, "SET_MSRS", "4.19", NULL},
+	{KVM_SET_CPUID2, "SET_CPUID2", "4.20", ""},
+	{KVM_GET_MSRS, "GET_MSRS", "4.18", ""},
+	{KVM_SET_MSRS, "SET_MSRS", "4.19", ""},
 	{KVM_GET_LAPIC, "GET_LAPIC", "4.57", "the local APIC's registers, to change two of them:"},
 	{KVM_SET_LAPIC, "SET_LAPIC", "4.58",
 		"LINT0 takes the PIC's interrupts, LINT1 the NMI (virtual wire mode)"},
@@ -41,14 +42,14 @@ static const struct call calls[] = {
 		"control registers and segments, as reset leaves them"},
 	{KVM_SET_SREGS, "SET_SREGS", "4.14", "and as the kernel's entry wants them:"},
 	{KVM_SET_REGS, "SET_REGS", "4.12", "the general registers:"},
-	{KVM_SET_FPU, "SET_FPU", "4.23", NULL},
+	{KVM_SET_FPU, "SET_FPU", "4.23", ""},
 	{KVM_SET_MP_STATE, "SET_MP_STATE", "4.39", "processor 0 is runnable"},
 };
 
 static const struct call *find(unsigned long request)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		if (calls[i].request == request)
+		if (calls[i].request == (uint32_t)request)
 			return &calls[i];
 	return NULL;
 }
@@ -170,7 +171,7 @@ void kvm_call_explain(unsigned long request, uintptr_t arg, int result)
 	else
 		snprintf(value, sizeof(value), "%d", result);
 	explain_at(indent, "KVM_%s [%s] = %s: %s", call->name, call->section, value,
-		call->text ? call->text : text);
+		*call->text ? call->text : text);
 	if (request == KVM_SET_SREGS)
 		detail_sregs((const void *)arg);
 	else if (request == KVM_SET_REGS)
