@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 struct setup_field {
-	uint16_t offset; /* in the file, and in boot_params */
-	uint8_t size;	 /* bytes */
-	uint16_t since;	 /* boot protocol: 0x020a is 2.10 */
-	bool by_loader;	 /* the boot loader fills it in */
+	uint16_t offset;	 /* in the file, and in boot_params */
+	uint8_t size;		 /* bytes */
+	uint16_t since;		 /* boot protocol: 0x020a is 2.10 */
+	bool by_loader;		 /* the boot loader fills it in */
 	char name[22], text[72]; /* no pointers, which the loader would have to relocate */
 };
 
