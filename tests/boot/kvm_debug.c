@@ -76,6 +76,7 @@ static void registers_are_read_and_written(void **state)
 	assert_int_equal(old.gdt.base, GUEST_GDT);
 	assert_true(old.segments[CPU_CS].access & CPU_ACCESS_LONG);
 	assert_int_equal(old.fcw, 0x37f);
+	assert_int_equal(old.mxcsr, 0x1f80);
 	assert_int_equal(old.activity, CPU_RUNS);
 	/* All parts at once: general, system, debug, FPU, MSR. */
 	regs = old;
@@ -86,6 +87,8 @@ static void registers_are_read_and_written(void **state)
 	regs.dr[0] = 0x1234;
 	regs.fcw = 0x27f;
 	memset(regs.xmm[7], 0x5a, 16);
+	memset(regs.st[2], 0xa5, 10);
+	regs.mxcsr = 0x1f00;
 	regs.msr[CPU_MSR_LSTAR] = 0x4000;
 	assert_int_equal(vcpu_set_regs(guest->vcpus[0], &old, &regs), 0);
 	assert_int_equal(vcpu_get_regs(guest->vcpus[0], &old), 0);
@@ -96,6 +99,8 @@ static void registers_are_read_and_written(void **state)
 	assert_int_equal(old.dr[0], 0x1234);
 	assert_int_equal(old.fcw, 0x27f);
 	assert_memory_equal(old.xmm[7], regs.xmm[7], 16);
+	assert_memory_equal(old.st[2], regs.st[2], 10);
+	assert_int_equal(old.mxcsr, 0x1f00);
 	assert_int_equal(old.msr[CPU_MSR_LSTAR], 0x4000);
 	/* It goes on from there. */
 	assert_int_equal(run_to_stop(guest).kind, VCPU_STOP_NONE);

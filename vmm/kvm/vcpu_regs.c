@@ -222,37 +222,63 @@ static int set_msrs(struct vcpu *vcpu, const struct cpu_regs *old, const struct 
 
 /* ---- Floating point ---- */
 
+/*
+ * By XSAVE's format: KVM_GET_FPU leaves MXCSR out, and what KVM_SET_FPU writes has no effect on a
+ * processor that has not used its registers yet. The begin is FXSAVE's. AMD APM vol. 2, 11.5.9 and
+ * 11.4.4; Linux Documentation/virt/kvm/api.rst, KVM_GET_XSAVE.
+ */
+enum {
+	FXSAVE_FCW = 0,
+	FXSAVE_FSW = 2,
+	FXSAVE_FTW = 4,
+	FXSAVE_FOP = 6,
+	FXSAVE_FIP = 8,
+	FXSAVE_FDP = 16,
+	FXSAVE_MXCSR = 24,
+	FXSAVE_ST = 32,
+	FXSAVE_XMM = 160,
+	XSAVE_IN_USE = 512,
+	XSAVE_X87_AND_SSE = 3, /* bits there */
+};
+
 static int get_fpu(struct vcpu *vcpu, struct cpu_regs *regs)
 {
-	struct kvm_fpu kvm;
+	struct kvm_xsave xsave;
+	const uint8_t *area = (const uint8_t *)xsave.region;
 
-	if (ioctl(vcpu->fd, KVM_GET_FPU, &kvm) < 0)
+	if (ioctl(vcpu->fd, KVM_GET_XSAVE, &xsave) < 0)
 		return -errno;
-	memcpy(regs->st, kvm.fpr, sizeof(regs->st));
-	memcpy(regs->xmm, kvm.xmm, sizeof(regs->xmm));
-	regs->fcw = kvm.fcw;
-	regs->fsw = kvm.fsw;
-	regs->ftw = kvm.ftwx;
-	regs->fop = kvm.last_opcode;
-	regs->fip = kvm.last_ip;
-	regs->fdp = kvm.last_dp;
-	regs->mxcsr = kvm.mxcsr;
+	regs->fcw = load_le16(area + FXSAVE_FCW);
+	regs->fsw = load_le16(area + FXSAVE_FSW);
+	regs->ftw = area[FXSAVE_FTW];
+	regs->fop = load_le16(area + FXSAVE_FOP);
+	regs->fip = load_le64(area + FXSAVE_FIP);
+	regs->fdp = load_le64(area + FXSAVE_FDP);
+	regs->mxcsr = load_le32(area + FXSAVE_MXCSR);
+	memcpy(regs->st, area + FXSAVE_ST, sizeof(regs->st));
+	memcpy(regs->xmm, area + FXSAVE_XMM, sizeof(regs->xmm));
 	return 0;
 }
 
 static int set_fpu(struct vcpu *vcpu, const struct cpu_regs *regs)
 {
-	struct kvm_fpu kvm = {.fcw = regs->fcw,
-		.fsw = regs->fsw,
-		.ftwx = regs->ftw,
-		.last_opcode = regs->fop,
-		.last_ip = regs->fip,
-		.last_dp = regs->fdp,
-		.mxcsr = regs->mxcsr};
+	struct kvm_xsave xsave;
+	uint8_t *area = (uint8_t *)xsave.region;
 
-	memcpy(kvm.fpr, regs->st, sizeof(regs->st));
-	memcpy(kvm.xmm, regs->xmm, sizeof(regs->xmm));
-	return ioctl(vcpu->fd, KVM_SET_FPU, &kvm) < 0 ? -errno : 0;
+	/* Whatever else is in it (AVX and more) stays as it is. */
+	if (ioctl(vcpu->fd, KVM_GET_XSAVE, &xsave) < 0)
+		return -errno;
+	store_le16(area + FXSAVE_FCW, regs->fcw);
+	store_le16(area + FXSAVE_FSW, regs->fsw);
+	area[FXSAVE_FTW] = regs->ftw;
+	store_le16(area + FXSAVE_FOP, regs->fop);
+	store_le64(area + FXSAVE_FIP, regs->fip);
+	store_le64(area + FXSAVE_FDP, regs->fdp);
+	store_le32(area + FXSAVE_MXCSR, regs->mxcsr);
+	memcpy(area + FXSAVE_ST, regs->st, sizeof(regs->st));
+	memcpy(area + FXSAVE_XMM, regs->xmm, sizeof(regs->xmm));
+	store_le64(area + XSAVE_IN_USE, load_le64(area + XSAVE_IN_USE) | XSAVE_X87_AND_SSE);
+	return ioctl(vcpu->fd, KVM_SET_XSAVE, &xsave) < 0 ? -errno : 0;
 }
 
 static bool fpu_differs(const struct cpu_regs *a, const struct cpu_regs *b)
