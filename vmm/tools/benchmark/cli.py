@@ -117,10 +117,17 @@ def complete(options):
     return options
 
 
+def make_output(folder):
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise Problem("--output: can't make the folder %.200s: %s" % (folder, error.strerror)
+                      ) from error
+
+
 def run_boot(options, say):
     # In memory where there is such a place: disks are no part of this.
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    os.makedirs(options.output, exist_ok=True)
     work = tempfile.mkdtemp(prefix="vmm-bench-", dir=place)
     try:
         result = boot.measure(options, work, say)
@@ -154,6 +161,9 @@ def run(words):
     if "-h" in words or "--help" in words:
         return usage(sys.stdout, 0)
     options = make_parser(verb).parse_args(words[1:])
+    if verb == "boot":
+        complete(options)
+    make_output(options.output)
 
     def say(text):
         if not options.quiet:
@@ -161,10 +171,16 @@ def run(words):
 
     if verb == "report":
         result = read_result(options.result)
+        try:
+            text = output.text_of(result)
+            output.write_all(result, options.output)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise Problem("the result %.200s is damaged" % options.result) from error
     else:
-        result = run_boot(complete(options), say)
-    output.write_all(result, options.output)
-    print(output.text_of(result), end="")
+        result = run_boot(options, say)
+        output.write_all(result, options.output)
+        text = output.text_of(result)
+    print(text, end="")
     say("the report is %s" % os.path.join(options.output, "report.html"))
     return 0
 
