@@ -117,7 +117,7 @@ def read_machine(reader, base):
     rtc = reader.text("rtc", base.rtc)
     if not TIME.fullmatch(rtc):
         reader.fail(f"rtc is '{rtc}'; it has to be a time like 2024-01-31T12:00:00")
-    display = reader.text("display", base.display)
+    display = reader.text("display", base.display, may_be_empty=True)
     if display and not re.fullmatch(r"\d{3,4}x\d{3,4}", display):
         reader.fail(f"display is '{display}'; it has to be a size like 320x200")
     machine = Machine(
