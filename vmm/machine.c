@@ -85,6 +85,28 @@ static int take_dirty(void *opaque, int number, uint64_t *bitmap)
 	return kvm_take_dirty(&machine->kvm, (unsigned)number, bitmap);
 }
 
+/* As often as somebody who reads along can see, and the ring has room for. */
+#define COALESCE_TICK_NS UINT64_C(5000000)
+
+static void handle_coalesce_tick(void *opaque)
+{
+	struct machine *machine = opaque;
+
+	if (coalesce_tick(&machine->kvm, &machine->pio))
+		loop_timer_arm(machine->loop, &machine->coalesce_timer, COALESCE_TICK_NS);
+}
+
+static void coalesce_pio(void *opaque, uint16_t port, bool on)
+{
+	struct machine *machine = opaque;
+
+	if (!on)
+		coalesce_end(&machine->kvm);
+	/* A trace has each write as an exit. */
+	else if (!machine->trace && coalesce_begin(&machine->kvm, port))
+		loop_timer_arm(machine->loop, &machine->coalesce_timer, COALESCE_TICK_NS);
+}
+
 static void pass_request(void *opaque, enum machine_request request, int value)
 {
 	struct machine *machine = opaque;
@@ -100,6 +122,7 @@ static const struct platform_ops platform_ops = {
 	.memory_map = map_memory,
 	.memory_unmap = unmap_memory,
 	.memory_take_dirty = take_dirty,
+	.pio_coalesce = coalesce_pio,
 	.request = pass_request,
 };
 
@@ -107,6 +130,8 @@ static void init_platform(struct machine *machine)
 {
 	bus_init(&machine->pio, "port");
 	bus_init(&machine->mmio, "MMIO");
+	machine->coalesce_timer =
+		(struct loop_timer){.fn = handle_coalesce_tick, .opaque = machine};
 	machine->platform = (struct platform){
 		.mem = &machine->mem,
 		.pio = &machine->pio,
@@ -420,6 +445,7 @@ void machine_finish(struct machine *machine)
 	machine_display_stop(machine);
 	while (machine->device_count)
 		device_destroy(machine->devices[--machine->device_count]);
+	loop_timer_cancel(&machine->coalesce_timer);
 	if (machine->kvm_is_open)
 		kvm_finish(&machine->kvm);
 	gmem_finish(&machine->mem);

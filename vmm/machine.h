@@ -58,6 +58,8 @@ struct machine {
 	const struct vm_config *config; /* borrowed */
 	struct machine_hooks hooks;
 
+	struct loop_timer coalesce_timer; /* while port writes are coalesced */
+
 	struct boot *boot;
 	struct blk *disks[CONFIG_DISKS_MAX];
 	/* Of the BIOS: its drives, and the one that is started; NULL: no boot sector is. */

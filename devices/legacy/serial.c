@@ -13,6 +13,11 @@
  * the guest discards unread, by clearing the receive FIFO, arrive once more a little
  * later. So what is typed or piped in early is not lost.
  *
+ * A kernel that prints looks at LSR before each character. When it has done so for a while its writes
+ * of THR may arrive later than they are made (platform_ops.pio_coalesce), as long as nothing is to
+ * happen at once: transmitter interrupts and loopback end that. LSR tells the truth all the same, as
+ * what was written before arrives before it is read.
+ *
  * OUT2 gates the interrupt, as on the boards of PCs, but only for a guest that has
  * ever set it: many small kernels, written on emulators without the gate, do not.
  *
@@ -50,6 +55,8 @@ enum {
 	DIVISOR_9600 = 12,
 	/* So many LSR reads that found nothing are somebody waiting for input, and not a driver. */
 	POLLS_FOR_INPUT = 16,
+	/* So many characters, each after a look at LSR, are a kernel that prints: and again so many. */
+	POLLED_TO_COALESCE = 256,
 };
 
 /* Four characters of ten bits at 115200 baud are 350 us; the loop counts in milliseconds. */
@@ -83,6 +90,9 @@ struct serial {
 	uint8_t tx_bytes[FIFO_BYTES];
 	bool thre_pending; /* the THRE interrupt is not yet taken */
 	bool thre_burst;   /* THR was written since the guest last looked at LSR or IIR */
+	bool lsr_was_read; /* since the last character */
+	unsigned polled;   /* characters written after a look at LSR */
+	bool coalesces;	   /* asked the platform for that */
 };
 
 extern const struct device_class serial_class;
@@ -315,8 +325,28 @@ static void handle_room(void *opaque)
 	update_irq(serial);
 }
 
+static void coalesce(struct serial *serial, bool on)
+{
+	const struct platform *platform = serial->dev.platform;
+
+	serial->polled = 0;
+	if ((!on && !serial->coalesces) || !platform->ops->pio_coalesce)
+		return;
+	serial->coalesces = on;
+	platform->ops->pio_coalesce(platform->opaque, places[serial->dev.index].port, on);
+}
+
+static void count_polled(struct serial *serial)
+{
+	if (serial->lsr_was_read && !(serial->ier & UART_IER_THRI) && !is_loopback(serial) &&
+		++serial->polled >= POLLED_TO_COALESCE)
+		coalesce(serial, true);
+	serial->lsr_was_read = false;
+}
+
 static void put_thr(struct serial *serial, uint8_t byte)
 {
+	count_polled(serial);
 	/*
 	 * An edge for each burst: the first character after the guest has looked lowers the
 	 * interrupt, and the empty transmitter raises it again.
@@ -348,6 +378,8 @@ static void set_ier(struct serial *serial, uint8_t value)
 	uint8_t switched_on = (uint8_t)(value & ~serial->ier);
 
 	serial->ier = value & IER_MASK;
+	if (serial->ier & UART_IER_THRI)
+		coalesce(serial, false);
 	if ((switched_on & UART_IER_THRI) && !ring_used(&serial->tx))
 		serial->thre_pending = true;
 	listen(serial);
@@ -375,6 +407,8 @@ static void set_mcr(struct serial *serial, uint8_t value)
 	uint8_t before = modem_inputs(serial), after;
 
 	serial->mcr = value & MCR_MASK;
+	if (is_loopback(serial))
+		coalesce(serial, false);
 	if (value & UART_MCR_OUT2)
 		serial->out2_used = true;
 	after = modem_inputs(serial);
@@ -408,6 +442,7 @@ static uint8_t read_lsr(struct serial *serial)
 	serial->overrun = 0;
 	uart_rx_unmark_next(&serial->rx);
 	serial->thre_burst = false;
+	serial->lsr_was_read = true;
 	return lsr;
 }
 
@@ -572,6 +607,9 @@ static void serial_reset(struct device *device)
 	serial->rx_timeout = false;
 	serial->polls = 0;
 	serial->thre_pending = serial->thre_burst = false;
+	/* The machine that was asked is gone. */
+	serial->polled = 0;
+	serial->coalesces = false;
 	loop_timer_cancel(&serial->rx_timer);
 	serial->rx_timer_armed = false;
 	update_irq(serial);

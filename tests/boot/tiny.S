@@ -100,8 +100,8 @@ empty_table:
 	out	%al, %dx
 1:	hlt
 	jmp	1b
-#elif defined(ACTION_PRINT)
-	/* VALUE lines with their numbers in hexadecimal, then status 0. */
+#elif defined(ACTION_PRINT) || defined(ACTION_PRINT_SLEEP)
+	/* VALUE lines with their numbers in hexadecimal, then status 0 or a sleep for ever. */
 	mov	$0x80000, %esp
 	xor	%ebx, %ebx
 line:	mov	$8, %ecx
@@ -116,6 +116,13 @@ digit:	rol	$4, %ebx
 	inc	%ebx
 	cmp	$VALUE, %ebx
 	jb	line
+#ifdef ACTION_PRINT_SLEEP
+	mov	$'>', %al
+	call	put
+	cli
+1:	hlt
+	jmp	1b
+#endif
 	jmp	end
 #elif defined(ACTION_ECHO)
 	/* Sends back what it gets, up to a "q", which ends with status 0. */
@@ -134,7 +141,7 @@ get:	mov	$0x3fd, %dx
 #error "which action?"
 #endif
 
-#if defined(ACTION_PRINT) || defined(ACTION_ECHO)
+#if defined(ACTION_PRINT) || defined(ACTION_PRINT_SLEEP) || defined(ACTION_ECHO)
 	/* The character in %al to the serial port, when that has room for it. */
 put:	push	%eax
 	mov	$0x3fd, %dx

@@ -387,6 +387,14 @@ bool fake_machine_wait_irq(struct fake_machine *fm, unsigned gsi, uint64_t count
 	return fake_machine_run_until(fm, has_irqs, &wait);
 }
 
+static void note_coalescing(void *opaque, uint16_t port, bool on)
+{
+	struct fake_machine *fm = opaque;
+
+	fm->coalesced_port = on ? port : 0;
+	fm->coalesce_calls++;
+}
+
 /* ---- Life ---- */
 
 static const struct platform_ops platform_ops = {
@@ -395,6 +403,7 @@ static const struct platform_ops platform_ops = {
 	.memory_map = map_memory,
 	.memory_unmap = unmap_memory,
 	.memory_take_dirty = take_dirty,
+	.pio_coalesce = note_coalescing,
 	.request = note_request,
 };
 

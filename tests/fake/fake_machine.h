@@ -76,6 +76,10 @@ struct fake_machine {
 	 */
 	bool plays_doorbells;
 
+	/* What a device asked last about a port, 0: nothing or the end; under the device's lock. */
+	uint16_t coalesced_port;
+	unsigned coalesce_calls;
+
 	pthread_mutex_t mutex; /* guards what follows */
 	struct fake_wire wires[FAKE_WIRES_MAX];
 	unsigned wire_count;

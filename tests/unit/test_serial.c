@@ -786,6 +786,77 @@ static void test_reset_is_power_on(void **state)
 	assert_int_equal(in(f, UART_RX), 'n');
 }
 
+static void print_polled(struct fixture *f, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		assert_true(in(f, UART_LSR) & UART_LSR_THRE);
+		out(f, UART_TX, 'x');
+	}
+}
+
+static void test_polled_output_may_come_late(void **state)
+{
+	struct fixture *f = *state;
+
+	print_polled(f, 255);
+	/* Characters without a look at LSR, as a driver sends by interrupts, do not count. */
+	for (int i = 0; i < 1000; i++)
+		out(f, UART_TX, 'y');
+	assert_int_equal(f->fm->coalesce_calls, 0);
+	print_polled(f, 1);
+	assert_int_equal(f->fm->coalesce_calls, 1);
+	assert_int_equal(f->fm->coalesced_port, COM1);
+	/* It may have ended by itself: asked for again while it goes on. */
+	print_polled(f, 256);
+	assert_int_equal(f->fm->coalesce_calls, 2);
+}
+
+static void test_late_output_ends_with_interrupts(void **state)
+{
+	struct fixture *f = *state;
+
+	out(f, UART_IER, UART_IER_THRI);
+	out(f, UART_IER, 0);
+	assert_int_equal(f->fm->coalesce_calls, 0);
+	print_polled(f, 256);
+	assert_int_equal(f->fm->coalesced_port, COM1);
+	out(f, UART_IER, UART_IER_RDI);
+	assert_int_equal(f->fm->coalesced_port, COM1);
+	out(f, UART_IER, UART_IER_RDI | UART_IER_THRI);
+	assert_int_equal(f->fm->coalesced_port, 0);
+	print_polled(f, 1000);
+	assert_int_equal(f->fm->coalesced_port, 0);
+	out(f, UART_IER, 0);
+	print_polled(f, 256);
+	assert_int_equal(f->fm->coalesced_port, COM1);
+}
+
+static void test_late_output_ends_with_loopback(void **state)
+{
+	struct fixture *f = *state;
+
+	print_polled(f, 256);
+	out(f, UART_MCR, UART_MCR_LOOP);
+	assert_int_equal(f->fm->coalesced_port, 0);
+	for (int i = 0; i < 1000; i++) {
+		in(f, UART_LSR);
+		out(f, UART_TX, 'x');
+	}
+	assert_int_equal(f->fm->coalesced_port, 0);
+}
+
+static void test_late_output_is_forgotten_by_reset(void **state)
+{
+	struct fixture *f = *state;
+
+	print_polled(f, 256);
+	device_reset(f->dev);
+	print_polled(f, 255);
+	assert_int_equal(f->fm->coalesce_calls, 1);
+	print_polled(f, 1);
+	assert_int_equal(f->fm->coalesce_calls, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -798,6 +869,10 @@ int main(void)
 		TEST(second_port_has_its_own_place),
 		TEST(third_port_is_refused),
 		TEST(output_arrives_in_order),
+		TEST(polled_output_may_come_late),
+		TEST(late_output_ends_with_interrupts),
+		TEST(late_output_ends_with_loopback),
+		TEST(late_output_is_forgotten_by_reset),
 		TEST(a_line_is_few_writes),
 		TEST(stalled_output_stops_thre),
 		TEST(stalled_output_beyond_the_fifo_is_counted),

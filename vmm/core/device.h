@@ -80,6 +80,15 @@ struct platform_ops {
 	 */
 	int (*memory_take_dirty)(void *opaque, int number, uint64_t *bitmap);
 
+	/*
+	 * Or NULL. Lets byte writes to a port arrive later than the guest makes them, and cheaper:
+	 * before anything else that the guest does arrives, or a few milliseconds later. For one
+	 * port of a machine, which may be refused; it ends by itself when there are no writes, so
+	 * ask again and again while they come. false: from now on at once. Any thread, with the
+	 * device's lock.
+	 */
+	void (*pio_coalesce)(void *opaque, uint16_t port, bool on);
+
 	/* Asks for a state change. Any thread, never blocks; the first of several wins. */
 	void (*request)(void *opaque, enum machine_request request, int value);
 };

@@ -163,6 +163,7 @@ static int reserve_fds(struct kvm *kvm, struct err *err)
 static void init_tables(struct kvm *kvm)
 {
 	pthread_mutex_init(&kvm->lock, NULL);
+	coalesce_init(&kvm->coalesce);
 	for (size_t i = 0; i < KVM_GSI_COUNT; i++)
 		pthread_mutex_init(&kvm->gsi[i].lock, NULL);
 }
@@ -229,6 +230,7 @@ void kvm_finish(struct kvm *kvm)
 	close_fd(&kvm->dev_fd);
 	for (size_t i = 0; i < KVM_GSI_COUNT; i++)
 		pthread_mutex_destroy(&kvm->gsi[i].lock);
+	coalesce_finish(&kvm->coalesce);
 	pthread_mutex_destroy(&kvm->lock);
 }
 

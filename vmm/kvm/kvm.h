@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "vmm/base/err.h"
+#include "vmm/kvm/coalesce.h"
 
 enum {
 	KVM_SLOTS_MAX = 32,
@@ -85,6 +86,8 @@ struct kvm {
 	pthread_t maker;
 	bool has_maker;
 	int made; /* its descriptor, or -errno */
+
+	struct coalesce coalesce;
 
 	pthread_mutex_t lock; /* guards the tables below, not the pins' levels */
 	struct kvm_slot slots[KVM_SLOTS_MAX];

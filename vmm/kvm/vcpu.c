@@ -70,6 +70,8 @@ static int open_vcpu(struct vcpu *vcpu, unsigned cpu_count, struct err *err)
 		return err_set(err, EXIT_CODE_KVM, errno,
 			"can't map the shared page of processor %u: %s", vcpu->id, strerror(errno));
 	}
+	if (vcpu->id == 0)
+		coalesce_attach(kvm, vcpu->run);
 	/* Registers with each exit, for the exit ring: a copy in KVM instead of a system call. */
 	if (kvm->has_sync_regs)
 		vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
@@ -106,6 +108,8 @@ void vcpu_destroy(struct vcpu *vcpu)
 	if (!vcpu)
 		return;
 	vcpu_stop(vcpu);
+	if (vcpu->run && vcpu->id == 0)
+		coalesce_attach(vcpu->kvm, NULL);
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->kvm->run_size);
 	if (vcpu->stats_fd >= 0)
@@ -255,6 +259,21 @@ static void handle_exit(struct vcpu *vcpu)
 	}
 }
 
+/* KVM_RUN, and what the guest's processors did before its exit without one. */
+static int enter_guest(struct vcpu *vcpu)
+{
+	int result = ioctl(vcpu->fd, KVM_RUN, 0);
+
+	if (__builtin_expect(
+		    atomic_load_explicit(&vcpu->kvm->coalesce.may_hold, memory_order_acquire), 0)) {
+		int saved = errno;
+
+		coalesce_drain(vcpu->kvm, vcpu->env.pio);
+		errno = saved;
+	}
+	return result;
+}
+
 static void take_exit(struct vcpu *vcpu)
 {
 	uint64_t began_ns, records = vcpu->exits.total;
@@ -317,7 +336,7 @@ static void complete_access(struct vcpu *vcpu)
 	 * An access of more than one part (a page crossed) gives the next part instead, and a step
 	 * over it may end here.
 	 */
-	while (ioctl(vcpu->fd, KVM_RUN, 0) == 0 && is_more_of_access(vcpu->run->exit_reason))
+	while (enter_guest(vcpu) == 0 && is_more_of_access(vcpu->run->exit_reason))
 		take_exit(vcpu);
 }
 
@@ -336,7 +355,7 @@ static void finish_step(struct vcpu *vcpu)
 
 static void run_guest(struct vcpu *vcpu)
 {
-	if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+	if (enter_guest(vcpu) == 0) {
 		if (__builtin_expect(vcpu->env.boot_timer != NULL, 0)) {
 			boot_timer_note(vcpu->env.boot_timer, BOOT_STEP_EXIT);
 			vcpu->env.boot_timer = NULL;
