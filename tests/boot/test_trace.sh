@@ -28,8 +28,9 @@ start_vmm -q --kernel "$(tiny MARK 7)" -m 32M --cpus 1 --trace /dev/full
 check "a full disk does not stop the machine" ends_with 0
 check "and is said once" test "$(grep -c 'the trace /dev/full ends here' "$errors")" = 1
 
-start_guest 'vmm.mark vmm.run="true"' --cpus 2 --trace "$trace"
+start_guest 'vmm.mark vmm.run="true"' --cpus 2 --trace "$trace,record"
 check "Linux with two processors" ends_with 0
+check "its devices, replayed, answer the same" succeeds "$vmm" replay "$trace"
 options=()
 check "its exits" shows "vcpu1" "port write   serial0" "MMIO write   virtio-blk0" "The guest's marks"
 check "nothing was lost" test "$(grep -c 'lost' "$shown")" = 0
