@@ -207,6 +207,10 @@ static void what_is_no_recording_is_refused(void **state)
 	begin(other);
 	add(TRACE_PIO_READ, SERIAL, 0x3fd, 0x60);
 	refused("makes another machine");
+	begin_micro();
+	fake_trace_add_device(&made, 200, "none", "serial");
+	add(TRACE_PIO_READ, 200, 0x3fd, 0x60);
+	refused("device 200 was none and is");
 }
 
 int main(void)

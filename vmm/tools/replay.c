@@ -6,6 +6,7 @@
  * Threats (a trace is a stranger's)
  *   what it can say                  limit                                  where
  *   accesses of any kind             as of a hostile guest: the devices'    -
+ *   devices that we do not have      refused                                check_devices
  *   features that we do not have     told, and the device is not compared   apply_features
  *   configurations                   compared with, never given to devices  is_told
  *   more input than a console takes  its room                               chr_feed
@@ -509,15 +510,16 @@ static int check_devices(const struct replay *replay, struct err *err)
 
 	for (unsigned i = 0; i < MAX(file->device_count, (unsigned)machine->device_count); i++) {
 		const char *was =
-			i < file->device_count && file->devices[i] ? name_of(replay, i) : "none";
+			i < file->device_count && file->devices[i] ? name_of(replay, i) : NULL;
 		/* Only recordings have the port of marks. */
-		const char *is = i < machine->device_count ? machine->devices[i]->name : "none";
+		const char *is = i < machine->device_count ? machine->devices[i]->name : NULL;
 
-		if (strcmp(was, is) != 0)
+		/* A stranger may call a device anything: a name does not stand for its absence. */
+		if (was && is ? strcmp(was, is) != 0 : was != is)
 			return err_set(err, EXIT_CODE_IMAGE, EINVAL,
 				"this vmm makes another machine of the recorded command line: "
 				"device %u was %s and is %s",
-				i, was, is);
+				i, was ? was : "none", is ? is : "none");
 	}
 	return 0;
 }
