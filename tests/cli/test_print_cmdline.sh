@@ -12,7 +12,7 @@ truncate -s 1M data.img
 all=(--kernel "my kernel" --disk "a,,b's.img,ephemeral,serial=one" --disk data.img,ro --cpus 3
 	-m 512M --net user -p 2222:22 -p 0.0.0.0:53:5353/udp --net tap=tap7,mac=02:00:00:00:00:09
 	--vsock path=/tmp/v,cid=9 --console both --port agent=unix:/tmp/agent
-	--append 'quiet x="a b" $HOME' --timeout 90 --no-reboot)
+	--append $'quiet x="a b" $HOME\ttab' --timeout 90 --no-reboot)
 
 # printed PEER OPTION...: to the file out.
 printed() {
@@ -42,7 +42,7 @@ check "its parts" has '-m 512M' '-smp 3' hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=
 # shellcheck disable=SC2016 # the kernel's word
 exact_words() {
 	words | grep -qxF "if=none,id=disk0,format=raw,file=a,,b's.img,snapshot=on" &&
-		words | grep -qx 'console=ttyS0 console=hvc0 .*root=/dev/vda .*quiet x="a b" \$HOME' &&
+		words | grep -qx 'console=ttyS0 console=hvc0 .*root=/dev/vda .*quiet x="a b" \$HOME.tab' &&
 		words | grep -qxF 'my kernel'
 }
 check "its words are as they were said" exact_words
@@ -55,6 +55,13 @@ again() {
 	printed vmm "${words[@]}" && words | diff first -
 }
 check "printed again it is the same" again
+
+check "with commas in its paths" printed vmm "${all[@]:0:2}" --net socket=/tmp/a,,b \
+	--vsock path=/tmp/c,,d --display vnc=unix:/tmp/e,,f,password-file=g,,h
+words >first
+check "is the same again, too" again
+check "QEMU's doubles a comma as well" printed qemu "${all[@]:0:2}" --net socket=/tmp/a,,b
+check "in a path" has addr.path=/tmp/a,,b
 
 check "Firecracker's file" printed firecracker "${all[@]}"
 check "what it can't" has 'vm.json' '--net user' '-p: ' ',ephemeral' '--hvc0, --port' 'reboot=k'
@@ -96,7 +103,7 @@ check(config, api, "")
 assert config["machine-config"] == {"vcpu_count": 3, "mem_size_mib": 512}
 assert config["drives"][0]["path_on_host"] == "a,b's.img"
 assert config["network-interfaces"][0]["host_dev_name"] == "tap7"
-assert config["boot-source"]["boot_args"].endswith('quiet x="a b" $HOME')
+assert config["boot-source"]["boot_args"].endswith('quiet x="a b" $HOME\ttab')
 END
 check "without disks and cards" printed firecracker --kernel "my kernel" --net none
 check "it is JSON as well" python3 -m json.tool out /dev/null

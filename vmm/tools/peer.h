@@ -25,6 +25,8 @@ void peer_command(const char *program);
 void peer_option(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Its value, as one word of a shell. */
 void peer_value(const char *format, ...) PRINTF_LIKE(1, 2);
+/* The same of a path, whose commas are doubled, between two texts. */
+void peer_value_path(const char *before, const char *path, const char *after);
 void peer_end(void);
 
 /* "02:..." of card `index`. */

@@ -15,9 +15,8 @@ enum {
 	CPUS_MAX = 32,
 };
 
-static void put_text(const char *text)
+static void put_inside(const char *text)
 {
-	putchar('"');
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
@@ -28,6 +27,12 @@ static void put_text(const char *text)
 		else
 			putchar(c);
 	}
+}
+
+static void put_text(const char *text)
+{
+	putchar('"');
+	put_inside(text);
 	putchar('"');
 }
 
@@ -41,8 +46,7 @@ static void print_boot_args(const struct peer_machine *machine)
 		cmdline_has(machine->cmdline, "pci") ? "" : "pci=off ");
 	fputs("    \"boot_args\": \"", stdout);
 	fputs(words, stdout);
-	for (const char *c = machine->cmdline; *c; c++)
-		printf(*c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+	put_inside(machine->cmdline);
 	fputs("\"\n  },\n", stdout);
 	if (*words)
 		peer_note(

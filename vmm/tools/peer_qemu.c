@@ -88,7 +88,7 @@ static void print_user_net(const struct vm_config *config, unsigned index, bool 
 static void print_nics(const struct vm_config *config)
 {
 	bool had_user = false;
-	char mac[PEER_MAC_CHARS];
+	char mac[PEER_MAC_CHARS], stream[64];
 
 	for (unsigned i = 0; i < config->nic_count; i++) {
 		const struct nic_config *nic = &config->nics[i];
@@ -107,8 +107,9 @@ static void print_nics(const struct vm_config *config)
 			peer_value("tap,id=net%u,fd=%u", i, nic->fd);
 		} else {
 			peer_option("-netdev");
-			peer_value("stream,id=net%u,server=off,addr.type=unix,addr.path=%s", i,
-				nic->socket);
+			snprintf(stream, sizeof(stream),
+				"stream,id=net%u,server=off,addr.type=unix,addr.path=", i);
+			peer_value_path(stream, nic->socket, "");
 			peer_note("--net socket: with server=off somebody has to listen there "
 				  "before; "
 				  "vmm listens itself where nobody does");

@@ -62,7 +62,7 @@ static void print_disks(const struct vm_config *config)
 
 static void print_machine(const struct vm_config *config)
 {
-	char size[24];
+	char size[24], cid[32];
 
 	opts_format_size(config->memory_bytes, size, sizeof(size));
 	peer_option("--cpus %u --memory %s", config->cpus, size);
@@ -76,8 +76,9 @@ static void print_machine(const struct vm_config *config)
 	if (config->rtc_base_s >= 0)
 		peer_option("--rtc-base %lld", (long long)config->rtc_base_s);
 	if (config->vsock.path) {
+		snprintf(cid, sizeof(cid), "cid=%u,path=", config->vsock.cid);
 		peer_option("--vsock");
-		peer_value("cid=%u,path=%s", config->vsock.cid, config->vsock.path);
+		peer_value_path(cid, config->vsock.path, "");
 	}
 	if (config->has_name)
 		print_text("name", config->name);
@@ -92,19 +93,19 @@ static void print_nics(const struct vm_config *config)
 	for (unsigned i = 0; i < config->nic_count; i++) {
 		const struct nic_config *nic = &config->nics[i];
 
-		snprintf(tail, sizeof(tail), "mac=%s%s%s%s", peer_mac(config, i, mac),
+		snprintf(tail, sizeof(tail), ",mac=%s%s%s%s", peer_mac(config, i, mac),
 			nic->restricted ? ",restrict" : "", nic->offload ? "" : ",offload=off",
 			nic->vhost ? "" : ",vhost=off");
 		peer_option("--net");
 		if (nic->kind == NET_USER)
-			peer_value("user,%s", tail);
+			peer_value("user%s", tail);
 		else if (nic->kind == NET_SOCKET)
-			peer_value("socket=%s,%s", nic->socket, tail);
+			peer_value_path("socket=", nic->socket, tail);
 		else if (nic->tap)
-			peer_value("tap=%s,queues=%u,%s", nic->tap, nic->queues ? nic->queues : 1,
+			peer_value("tap=%s,queues=%u%s", nic->tap, nic->queues ? nic->queues : 1,
 				tail);
 		else
-			peer_value("fd=%u,%s", nic->fd, tail);
+			peer_value("fd=%u%s", nic->fd, tail);
 	}
 	for (unsigned i = 0; i < config->forward_count; i++) {
 		const struct net_forward *forward = &config->forwards[i];
@@ -117,6 +118,18 @@ static void print_nics(const struct vm_config *config)
 	}
 }
 
+static void print_vnc(const struct display_config *display)
+{
+	char *place = peer_double_commas(display->vnc);
+	char *file = peer_double_commas(display->password_file ? display->password_file : "");
+
+	peer_option("--display");
+	peer_value("vnc=%s,%ux%u%s%s", place ? place : "", display->width, display->height,
+		display->password_file ? ",password-file=" : "", file ? file : "");
+	free(place);
+	free(file);
+}
+
 static void print_screen(const struct vm_config *config)
 {
 	const struct display_config *display = &config->display;
@@ -127,12 +140,8 @@ static void print_screen(const struct vm_config *config)
 		peer_option("--display none,%ux%u", display->width, display->height);
 	if (display->has_window)
 		peer_option("--display sdl,%ux%u", display->width, display->height);
-	if (display->vnc) {
-		peer_option("--display");
-		peer_value("vnc=%s,%ux%u%s%s", display->vnc, display->width, display->height,
-			display->password_file ? ",password-file=" : "",
-			display->password_file ? display->password_file : "");
-	}
+	if (display->vnc)
+		print_vnc(display);
 	if (display->has_mouse)
 		peer_option("--pointer mouse");
 }

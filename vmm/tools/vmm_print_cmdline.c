@@ -81,6 +81,14 @@ char *peer_double_commas(const char *text)
 	return result;
 }
 
+void peer_value_path(const char *before, const char *path, const char *after)
+{
+	char *doubled = peer_double_commas(path);
+
+	peer_value("%s%s%s", before, doubled ? doubled : "", after);
+	free(doubled);
+}
+
 const char *peer_mac(const struct vm_config *config, unsigned index, char text[PEER_MAC_CHARS])
 {
 	uint8_t mac[NET_MAC_BYTES];
