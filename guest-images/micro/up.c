@@ -30,8 +30,9 @@ __attribute__((used, noreturn)) static void run(const long *stack)
 	long how = word == 'r' ? LINUX_REBOOT_CMD_RESTART : LINUX_REBOOT_CMD_POWER_OFF;
 
 	call(__NR_write, 1, (long)text, sizeof(text) - 1);
-	while (word == 'w')
-		call(__NR_pause, 0, 0, 0);
+	if (word == 'w')
+		for (;;)
+			call(__NR_pause, 0, 0, 0);
 	if (call(__NR_getpid, 0, 0, 0) == 1)
 		call(__NR_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, how);
 	for (;;)

@@ -12,6 +12,7 @@ compare() {
 		$((change % 10))
 	[ "$2" -le $(($3 + $3 * limit_percent / 100)) ] || {
 		printf 'bench-check: %s grew by more than %s %%\n' "$1" "$limit_percent" >&2
+		# shellcheck disable=SC2034 # those who source this end with it
 		compare_status=1
 	}
 }
