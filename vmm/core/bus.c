@@ -48,10 +48,19 @@ void bus_freeze(struct bus *bus)
 	bus->frozen = true;
 }
 
+/*
+ * What this thread found last, of whatever bus: a guest's accesses come in runs. It is only believed
+ * as far as it is an entry of the bus that is asked, and holds the address.
+ */
+static __thread const struct bus_range *recent;
+
 const struct bus_range *bus_find(const struct bus *bus, uint64_t addr)
 {
 	size_t low = 0, high = bus->count;
 
+	if (recent >= bus->ranges && recent < bus->ranges + bus->count &&
+		addr - recent->base < recent->size)
+		return recent;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		const struct bus_range *range = &bus->ranges[mid];
@@ -61,18 +70,18 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t addr)
 		else if (addr - range->base >= range->size)
 			low = mid + 1;
 		else
-			return range;
+			return recent = range;
 	}
 	return NULL;
 }
 
-static bool is_whole(const struct bus_range *range, uint64_t addr, unsigned size)
+/* `addr` is inside of the range. */
+static inline bool is_whole(const struct bus_range *range, uint64_t addr, unsigned size)
 {
-	return (size == 1 || size == 2 || size == 4 || size == 8) &&
-		util_range_inside(addr - range->base, size, range->size);
+	return size - 1 < 8 && !(size & (size - 1)) && range->size - (addr - range->base) >= size;
 }
 
-static uint64_t range_read(const struct bus_range *range, uint64_t addr, unsigned size)
+static inline uint64_t range_read(const struct bus_range *range, uint64_t addr, unsigned size)
 {
 	uint64_t value;
 
@@ -84,7 +93,8 @@ static uint64_t range_read(const struct bus_range *range, uint64_t addr, unsigne
 	return value;
 }
 
-static void range_write(const struct bus_range *range, uint64_t addr, unsigned size, uint64_t value)
+static inline void range_write(
+	const struct bus_range *range, uint64_t addr, unsigned size, uint64_t value)
 {
 	if (range->lock)
 		pthread_mutex_lock(range->lock);
@@ -93,46 +103,60 @@ static void range_write(const struct bus_range *range, uint64_t addr, unsigned s
 		pthread_mutex_unlock(range->lock);
 }
 
-bool bus_read(const struct bus *bus, uint64_t addr, void *data, unsigned size)
+/* Bytes of several ranges, or of none. */
+static __attribute__((noinline)) bool read_bytes(
+	const struct bus *bus, uint64_t addr, uint8_t *data, unsigned size)
 {
-	const struct bus_range *range = bus_find(bus, addr);
 	bool claimed = false;
 
-	if (range && is_whole(range, addr, size)) {
-		uint64_t value = range_read(range, addr, size);
-
-		memcpy(data, &value, size);
-		return true;
-	}
 	memset(data, 0xff, size);
 	for (unsigned i = 0; i < size; i++) {
-		range = bus_find(bus, addr + i);
+		const struct bus_range *range = bus_find(bus, addr + i);
+
 		if (!range)
 			continue;
-		((uint8_t *)data)[i] = (uint8_t)range_read(range, addr + i, 1);
+		data[i] = (uint8_t)range_read(range, addr + i, 1);
 		claimed = true;
 	}
 	return claimed;
 }
 
-bool bus_write(const struct bus *bus, uint64_t addr, const void *data, unsigned size)
+static __attribute__((noinline)) bool write_bytes(
+	const struct bus *bus, uint64_t addr, const uint8_t *data, unsigned size)
 {
-	const struct bus_range *range = bus_find(bus, addr);
 	bool claimed = false;
 
-	if (range && is_whole(range, addr, size)) {
-		uint64_t value = 0;
-
-		memcpy(&value, data, size);
-		range_write(range, addr, size, value);
-		return true;
-	}
 	for (unsigned i = 0; i < size; i++) {
-		range = bus_find(bus, addr + i);
+		const struct bus_range *range = bus_find(bus, addr + i);
+
 		if (!range)
 			continue;
-		range_write(range, addr + i, 1, ((const uint8_t *)data)[i]);
+		range_write(range, addr + i, 1, data[i]);
 		claimed = true;
 	}
 	return claimed;
+}
+
+bool bus_read(const struct bus *bus, uint64_t addr, void *data, unsigned size)
+{
+	const struct bus_range *range = bus_find(bus, addr);
+	uint64_t value;
+
+	if (!range || !is_whole(range, addr, size))
+		return read_bytes(bus, addr, data, size);
+	value = range_read(range, addr, size);
+	memcpy(data, &value, size);
+	return true;
+}
+
+bool bus_write(const struct bus *bus, uint64_t addr, const void *data, unsigned size)
+{
+	const struct bus_range *range = bus_find(bus, addr);
+	uint64_t value = 0;
+
+	if (!range || !is_whole(range, addr, size))
+		return write_bytes(bus, addr, data, size);
+	memcpy(&value, data, size);
+	range_write(range, addr, size, value);
+	return true;
 }

@@ -168,7 +168,8 @@ static void handle_pio(struct vcpu *vcpu)
 		else
 			claimed &= bus_read(vcpu->env.pio, run->io.port, element, run->io.size);
 	}
-	memcpy(&made->value, data, MIN(run->io.size, sizeof(made->value)));
+	/* 1, 2 or 4 bytes, in a page of their own. */
+	made->value = load_le64(data) & (UINT64_MAX >> (64 - 8 * run->io.size));
 	if (!claimed)
 		exit_ring_note_unclaimed(&vcpu->exits, made);
 }
