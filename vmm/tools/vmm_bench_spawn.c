@@ -43,7 +43,7 @@ struct options {
 	char *snapshots[SNAPSHOTS_MAX]; /* FILE=TO: what is copied when it is up */
 	unsigned snapshot_count;
 	unsigned limit_s;
-	bool stop; /* stand still meanwhile */
+	bool kill_when_up; /* it stands still while its snapshots are taken, and ends */
 };
 
 /* What was seen, in ns of CLOCK_MONOTONIC; 0 = has not happened. */
@@ -179,7 +179,7 @@ static void copy_file(const char *path, const char *copy)
 static void is_up(const struct options *options, struct seen *seen, pid_t pid, uint64_t now)
 {
 	seen->up = now;
-	if (options->stop)
+	if (options->kill_when_up)
 		kill(-pid, SIGSTOP);
 	for (unsigned i = 0; i < options->snapshot_count; i++) {
 		char *copy = strchr(options->snapshots[i], '=');
@@ -187,8 +187,8 @@ static void is_up(const struct options *options, struct seen *seen, pid_t pid, u
 		*copy = '\0';
 		copy_file(options->snapshots[i], copy + 1);
 	}
-	if (options->stop)
-		kill(-pid, SIGCONT);
+	if (options->kill_when_up)
+		kill(-pid, SIGKILL);
 }
 
 /* Takes what there is to read. False at the end of the file. */
@@ -331,7 +331,7 @@ static int usage(int status)
 	      "  --errors FILE     the same for its standard error\n"
 	      "  --contain ROOT    in new namespaces with this root, as a bare container\n"
 	      "  --snapshot FILE=TO   copy FILE when it is up; may be given again\n"
-	      "  --stop            let its process group stand still meanwhile\n"
+	      "  --kill            let it stand still meanwhile, and end it then\n"
 	      "  --port COUNT      print what a guest's write to a port costs at least, in ns\n"
 	      "  --clock           print how long 20 million instructions take, in ns\n",
 		status ? stderr : stdout);
@@ -343,7 +343,7 @@ static int read_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {{"up", 1, 0, 'u'}, {"limit", 1, 0, 'l'},
 		{"console", 1, 0, 'c'}, {"errors", 1, 0, 'e'}, {"contain", 1, 0, 'r'},
-		{"snapshot", 1, 0, 's'}, {"stop", 0, 0, 'p'}, {"port", 1, 0, 'o'},
+		{"snapshot", 1, 0, 's'}, {"kill", 0, 0, 'p'}, {"port", 1, 0, 'o'},
 		{"clock", 0, 0, 'k'}, {"help", 0, 0, 'h'}, {0}};
 	int name;
 
@@ -370,7 +370,7 @@ static int read_options(int argc, char **argv, struct options *options)
 			options->snapshots[options->snapshot_count++] = optarg;
 			break;
 		case 'p':
-			options->stop = true;
+			options->kill_when_up = true;
 			break;
 		case 'o':
 			return look_at_port(optarg);

@@ -23,7 +23,8 @@ def check_kvm(vmm):
                       "make bench measures in a nested host", EXIT_NO_KVM)
 
 
-def measure(options, work, say):
+def measure(options, work, save, say):
+    """Gives the result; save(result) is called with what there is so far."""
     facts = host.facts()
     plan = Plan(options, work, facts)
     check_kvm(options.vmm)
@@ -33,7 +34,7 @@ def measure(options, work, say):
     cases = all_cases(plan)
     if not cases:
         raise Problem("--only leaves nothing to measure")
-    runner = Runner(plan, say)
+    runner = Runner(plan, clock, say)
     if clock == "instructions":
         local.bring_all(plan, cases, say)
     cases, failed = runner.weed(cases)
@@ -52,10 +53,14 @@ def measure(options, work, say):
         "cases": [result_of(case, kept[case.name], lost[case.name]) for case in cases],
         "exits": [], "port": {}, "idle": [], "memory": [], "density": [],
     }
+    result["goals"] = goals.judge(result)
+    save(result)
     if "exits" not in options.skip:
         result["exits"] = exits.measure(runner, cases, say)
     if "port" not in options.skip:
         result["port"] = port.measure(runner, say)
+    result["goals"] = goals.judge(result)
+    save(result)
     if "idle" not in options.skip or "memory" not in options.skip:
         idle.measure(plan, cases, options, result, say)
     result["goals"] = goals.judge(result)

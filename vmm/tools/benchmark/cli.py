@@ -130,7 +130,8 @@ def run_boot(options, say):
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     work = tempfile.mkdtemp(prefix="vmm-bench-", dir=place)
     try:
-        result = boot.measure(options, work, say)
+        result = boot.measure(options, work,
+                              lambda so_far: output.write_all(so_far, options.output), say)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return result

@@ -121,7 +121,7 @@ def measure_case(runner, tracer, case, is_vmx):
                  for event in COUNTED]
     tracer.arm()
     try:
-        run = runner.spawn(case, "--stop", *snapshots)
+        run = runner.spawn(case, "--kill", *snapshots)
         lines = tracer.lines()
     finally:
         tracer.disarm()

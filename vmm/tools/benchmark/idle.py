@@ -13,7 +13,7 @@ SETTLE_S = 2
 START_LIMIT_S = 300
 # Of MemAvailable, what is left alone: nobody measures a host that is out of memory.
 RESERVE = 400 << 20
-FLEET_MAX = 1000
+FLEET_MAX = 100
 # What is measured, and how many at most: a stock kernel takes long to start, QEMU a lot of memory.
 ROWS = {"vmm-elf": 10, "vmm-micro": 200, "qemu-microvm-elf": 5, "qemu-q35-elf": 1,
         "kvmtool-bz": 10, "firecracker-elf": 10, "cloud-hypervisor-elf": 10, "crun": 200,
