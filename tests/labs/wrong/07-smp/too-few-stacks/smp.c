@@ -1,4 +1,4 @@
-/* All processors get the same stack. It goes well as long as only one of them does anything. */
+/* Two stacks for all processors. It goes well as long as there are not more than three of them. */
 #include "smp.h"
 
 enum {
@@ -77,7 +77,7 @@ bool cpu_start(unsigned id, cpu_fn *fn)
 {
 	*apic(APIC_SPURIOUS) = SPURIOUS_ON;
 	write_trampoline();
-	next_stack = stacks[0] + CPU_STACK_BYTES;
+	next_stack = stacks[id & 1] + CPU_STACK_BYTES;
 	next_fn = fn;
 	has_started = false;
 	send(id, ICR_INIT);
