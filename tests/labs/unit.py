@@ -11,6 +11,7 @@ import tempfile
 import tomllib
 import types
 import unittest
+import unittest.mock
 import xml.etree.ElementTree as ET
 import zlib
 from pathlib import Path
@@ -367,6 +368,30 @@ class Processes(InFolder):
                 state = Path(f"/proc/{int(out)}/stat").read_text("ascii").split()[2]
                 if state == "Z":
                     raise ProcessLookupError
+
+    def deep(self):
+        """Folders in folders, deeper than a path or Python's stack."""
+        self.addCleanup(process.remove, self.folder / "deep")
+        made = "import os\nfor _ in range(3000):\n    os.mkdir('deep'); os.chdir('deep')\n"
+        subprocess.run([sys.executable, "-c", made + "os.chmod('.', 0)"], cwd=self.folder,
+                       check=True)
+
+    def test_deep_folders_are_too_much(self):
+        self.deep()
+        self.assertEqual(self.run_sh("sleep 30", folder=str(self.folder))[3], "disk")
+
+    def test_names_are_counted(self):
+        for nth in range(30):
+            (self.folder / f"{nth}").touch()
+        self.assertLess(process.folder_bytes(self.folder), 1 << 20)
+        with unittest.mock.patch.object(process, "FOLDER_NAMES_MAX", 20):
+            self.assertGreater(process.folder_bytes(self.folder), 1 << 40)
+
+    def test_any_folder_is_removed(self):
+        self.deep()
+        (self.folder / "deep/locked").mkdir(0)
+        process.remove(self.folder / "deep")
+        self.assertFalse((self.folder / "deep").exists())
 
     def test_the_environment_is_clean(self):
         self.assertNotIn("MAKEFLAGS", process.clean_environment("/"))

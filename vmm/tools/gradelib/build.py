@@ -30,7 +30,7 @@ REASONS = {
     "cpu": "the build used more than {cpu:g} s of processor time",
     "wall": "the build took longer than {wall:g} s",
     "output": "the build printed more than 64 KiB",
-    "disk": "the build wrote more than 256 MiB",
+    "disk": "the build wrote more than 256 MiB, or too many files",
 }
 
 

@@ -85,6 +85,8 @@ def describe_end(status, why, seconds):
         return "it took too long"
     if why == "output":
         return "it printed more than it may, and was stopped"
+    if why == "disk":
+        return "it wrote more than it may, and was stopped"
     return f"status {status}" + (f" ({ENDINGS[status]})" if status in ENDINGS else "")
 
 

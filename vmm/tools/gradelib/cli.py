@@ -166,7 +166,7 @@ def grade_all(tasks, setting, work):
         folder = Path(work) / f"t{nth}.{which}"
         folder.mkdir()
         outcome = run_test(tasks[nth][0].tests[which], builds[nth].result(), folder, setting)
-        shutil.rmtree(folder, ignore_errors=True)
+        process.remove(folder)
         return outcome
 
     pool = concurrent.futures.ThreadPoolExecutor(setting.jobs)
@@ -230,11 +230,14 @@ def run(argv):
     open_reports(setting)
     quiet_table = sys.stdout in setting.files.values()
     all_graded = []
-    with tempfile.TemporaryDirectory(prefix="vmm-grade-", ignore_cleanup_errors=True) as work:
+    work = tempfile.mkdtemp(prefix="vmm-grade-")
+    try:
         for graded in grade_all(tasks, setting, os.path.realpath(work)):
             all_graded.append(graded)
             if not quiet_table:
                 print("\n".join(report.table(graded, setting.quiet)), flush=True)
+    finally:
+        process.remove(work)
     if not quiet_table and len(all_graded) > 1:
         print(f"{sum(graded.points for graded in all_graded)} of "
               f"{plural(sum(graded.lab.points for graded in all_graded), 'point')} in "

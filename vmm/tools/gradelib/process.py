@@ -3,13 +3,17 @@
 Threats                           limit                                 where
 runs for ever                     processor time, time, standing still  Child.over_limit
 prints for ever                   bytes kept of each stream             Child.pump
-writes large or many files        RLIMIT_FSIZE; bytes of its folder     command, Child.over_limit
+writes large or many files        RLIMIT_FSIZE; its folder's bytes,     command, Child.over_limit,
+                                  names and depth                       folder_bytes
+leaves what can't be removed      made removable, without recursion     remove
 takes all memory, many processes  RLIMIT_AS, RLIMIT_NPROC               command
 leaves processes behind           the group is killed at the end        Child.close
 """
+import errno
 import math
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import threading
@@ -18,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICK_S = 0.03
+FOLDER_NAMES_MAX = 20000
 CLOCK_HZ = os.sysconf("SC_CLK_TCK")
 # Set when everything is to end: no child goes on.
 STOP = threading.Event()
@@ -66,16 +71,41 @@ def cpu_seconds(pid):
     return sum(int(field) for field in fields[11:15]) / CLOCK_HZ
 
 
+def disk_bytes(entry):
+    """What a file takes on the disk; nothing when it is gone."""
+    try:
+        return entry.stat(follow_symlinks=False).st_blocks * 512
+    except OSError:
+        return 0
+
+
 def folder_bytes(folder):
-    """What all files in it take, on the disk."""
-    total = 0
-    for where, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(where, name)).st_blocks * 512
-            except OSError:
-                pass
+    """What all in it takes on the disk; without end where it is too deep or has too many names."""
+    total, names, waiting = 0, 0, [folder]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    names += 1
+                    total += disk_bytes(entry)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    if names > FOLDER_NAMES_MAX:
+                        return math.inf
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return math.inf
     return total
+
+
+def remove(folder):
+    """Takes a folder away with all that strangers put there: it may be deeper than Python goes."""
+    try:
+        shutil.rmtree(folder)
+    except (OSError, RecursionError):
+        for words in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+            subprocess.run([*words, "--", folder], stdin=subprocess.DEVNULL, check=False,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class Child:
