@@ -184,7 +184,7 @@ class Students(InFolder):
         self.assertEqual((count, names), (0, []))
         self.assertEqual(remarks.count("it is a symbolic link"), 2)
         self.assertIn("b.c is not taken: it is no regular file", remarks)
-        self.assertIn("c.c is not taken: Is a directory", remarks)
+        self.assertIn("c.c is not taken: it is no regular file", remarks)
 
     def test_no_names_for_a_shell(self):
         for name in ("a;touch b.c", "$(x).c", "-o.c", "a b.c", "a\nb.c", "\x1b[2J.c", "ä.c"):
@@ -335,6 +335,19 @@ class Disks(InFolder):
         self.assertIsNone(disks.compare_disk(disks.DiskCheck(0, 1, b"ell"), disk, path))
         self.assertEqual(disks.compare_disk(disks.DiskCheck(0, 0, b"hellO"), disk, path),
                          ('disk 0, from byte 0: "hellO"', 'disk 0, from byte 0: "hello"'))
+
+    def test_what_a_strange_vmm_left_in_its_place(self):
+        disk, path = self.read("text = 'hello'"), self.folder / "disk.img"
+        check = disks.DiskCheck(0, 0, b"hello")
+        (self.folder / "secret").write_bytes(b"hello")
+        for make in (lambda: path.symlink_to("secret"), lambda: os.mkfifo(path), path.mkdir,
+                     lambda: None):
+            make()
+            self.assertEqual(disks.compare_disk(check, disk, path)[0], "the file of disk 0")
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
 
     def test_archives_are_the_same_every_time(self):
         one, two = (self.read("tar = {'a.txt' = 'text'}") for _ in range(2))

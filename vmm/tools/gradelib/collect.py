@@ -18,13 +18,19 @@ FILE_BYTES_MAX, ALL_BYTES_MAX, FILES_MAX, LOOKED_AT_MAX = 1 << 20, 8 << 20, 200,
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
-def read_regular(path):
-    """The bytes of a regular file, and of nothing else; None where it is too large."""
+def open_regular(path):
+    """A regular file, open for reading, and nothing else."""
     # Whatever the name leads to now: opening must not follow, wait or act.
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError("it is no regular file")
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError("it is no regular file")
+    return os.fdopen(handle, "rb")
+
+
+def read_regular(path):
+    """The bytes of a regular file; None where it is too large."""
+    with open_regular(path) as file:
         content = file.read(FILE_BYTES_MAX + 1)
     return content if len(content) <= FILE_BYTES_MAX else None
 

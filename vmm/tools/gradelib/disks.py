@@ -5,6 +5,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradelib.collect import open_regular
 from gradelib.words import BAD_LAB, Failure, quoted
 
 SECTOR = 512
@@ -103,8 +104,12 @@ def write_disk(disk, path):
 
 
 def compare_disk(check, disk, path):
-    """None, or what was expected and what was there."""
-    with open(path, "rb") as image:
+    """None, or what was expected and what was there. A student's vmm may have put anything there."""
+    try:
+        image = open_regular(path)
+    except OSError as error:
+        return f"the file of disk {check.disk}", error.strerror or str(error)
+    with image:
         if check.wanted is None:
             wanted, at = disk.content.ljust(disk.size, b"\0"), 0
             got = image.read(disk.size)

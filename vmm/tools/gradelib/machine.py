@@ -48,6 +48,8 @@ class Steps:
         self.folder, self.env = folder, env
         self.failures, self.place, self.pending = [], 0, None
         self.helper, self.began, self.again = None, time.monotonic(), 0.0
+        # Not in the folder, where a student's vmm could make it a link to somewhere.
+        self.picture = Path(f"{folder}.png")
 
     def advance(self):
         """Takes as many steps as can be taken now. True when the machine is to be stopped."""
@@ -136,12 +138,12 @@ class Steps:
         """Looks at the screen until it is right, or for two seconds."""
         if time.monotonic() < self.again:
             return False
-        status = self.ask("screenshot", NAME, "screen.png")
+        status = self.ask("screenshot", NAME, str(self.picture))
         if status is None:
             return False
         try:
             found = ("a screen", "there is no picture of it") if status else compare_screen(
-                step.screen, read_picture((Path(self.folder) / "screen.png").read_bytes()))
+                step.screen, read_picture(self.picture.read_bytes()))
         except (OSError, ValueError) as error:
             found = ("a picture of the screen", str(error))
         if not found:
@@ -168,6 +170,7 @@ class Steps:
         if self.helper and self.helper.poll() is None:
             self.helper.kill()
             self.helper.wait()
+        self.picture.unlink(missing_ok=True)
 
 
 # ---- The machine ----
