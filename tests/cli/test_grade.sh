@@ -35,5 +35,8 @@ refuses 2 'is no folder' --hidden nothing-here "$lab"
 refuses 2 'there is no 03-uart/TESTS.toml in empty' --hidden empty "$lab"
 refuses 2 "no test has 'no such name' in its name" --test 'no such name' "$lab"
 refuses 4 'title has to be a text' faulty
+mkdir faulty/anna
+touch faulty/anna/LAB.toml
+refuses 4 'faulty/LAB.toml: title has to be a text' faulty/anna
 refuses 2 'control' $'--\e[2Jcontrol'
 finish

@@ -119,10 +119,11 @@ def lab_of(place, setting):
         usage(f"{place} is neither a folder nor a LAB.toml", "")
     if setting.lab:
         return lab_by_name(Path(setting.lab), path), path
-    if (path / "LAB.toml").is_file():
-        return path, path / "start"
+    # In a lab's folder a LAB.toml is the student's own, and nobody asked for it.
     if (path.resolve().parent / "LAB.toml").is_file():
         return path.resolve().parent, path
+    if (path / "LAB.toml").is_file():
+        return path, path / "start"
     return usage(f"there is no LAB.toml in {place} or above it",
                  "For a folder elsewhere: vmm grade --lab LAB FOLDER")
 
