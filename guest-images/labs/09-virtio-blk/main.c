@@ -6,7 +6,7 @@
 
 enum {
 	LINE_BYTES = 64, /* of the disk of most tests, sectors.txt: 8 lines in each of 8 sectors */
-	READS = 100,
+	READS = 40,
 	BUFFER_SECTORS = 8,
 	UNTOUCHED = 0xa5,
 };
