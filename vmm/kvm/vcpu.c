@@ -445,11 +445,14 @@ int vcpu_start(struct vcpu *vcpu, struct err *err)
 	int ret;
 
 	ASSERT(!vcpu->has_thread);
+	/* Who wants something meanwhile, a processor that runs already, finds a thread to kick. */
+	pthread_mutex_lock(&vcpu->lock);
 	ret = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+	vcpu->has_thread = ret == 0;
+	pthread_mutex_unlock(&vcpu->lock);
 	if (ret)
 		return err_set(err, EXIT_CODE_INTERNAL, ret,
 			"can't make a thread for processor %u: %s", vcpu->id, strerror(ret));
-	vcpu->has_thread = true;
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
 	pthread_setname_np(vcpu->thread, name);
 	return 0;
@@ -504,7 +507,9 @@ void vcpu_stop(struct vcpu *vcpu)
 		return;
 	vcpu_request_stop(vcpu);
 	pthread_join(vcpu->thread, NULL);
+	pthread_mutex_lock(&vcpu->lock);
 	vcpu->has_thread = false;
+	pthread_mutex_unlock(&vcpu->lock);
 }
 
 unsigned vcpu_id(const struct vcpu *vcpu)

@@ -51,7 +51,7 @@ struct vcpu {
 	struct vcpu_debugger *debugger; /* owned; NULL until there is one: see vcpu_debug.c */
 
 	pthread_t thread;
-	bool has_thread;	/* owner's thread only */
+	bool has_thread;	/* changed by the owner's thread, under `lock` */
 	_Atomic unsigned wants; /* VCPU_WANT_*; changed under `lock` */
 	pthread_mutex_t lock;	/* guards is_parked, has_ended, has_sample, sample */
 	pthread_cond_t changed;
