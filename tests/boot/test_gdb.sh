@@ -247,7 +247,7 @@ debug <<<continue
 says "a guest that ends is told" 'exited with code 07'
 check "its status is vmm's" ends_with 7
 
-start_debugged --kernel "$(tiny SPIN)" --cpus 1
+start_debugged --kernel "$(tiny SPIN)" --cpus 1 --trace "$work/trace"
 debug "$(symbols "$(tiny SPIN)")" 2>/dev/null <<'END'
 break start
 continue
@@ -262,6 +262,7 @@ stepi
 END
 says "nothing stays of a gdb that was killed" '0x100000:.*0xeb.*0xfe'
 end_guest
+check "a step is called one in a trace" grep -q '^ .* debug stop ' <("$vmm" trace "$work/trace")
 
 start_debugged --kernel "$(tiny SPIN)" --cpus 2 --timeout 3
 debug <<'END'

@@ -103,7 +103,8 @@ struct trace_device {
 	X(TRACE_INTERRUPTED, "interrupted", "interrupted")                                         \
 	X(TRACE_INTERNAL_ERROR, "internal-error", "internal error")                                \
 	X(TRACE_FAIL_ENTRY, "fail-entry", "failed entry")                                          \
-	X(TRACE_OTHER, "other", "other")
+	X(TRACE_OTHER, "other", "other")                                                           \
+	X(TRACE_DEBUG, "debug", "debug stop")
 
 #define TRACE_REASON_ENUM(name, key, text) name,
 enum trace_reason {

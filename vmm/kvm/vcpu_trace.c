@@ -7,23 +7,37 @@
 #include "vmm/core/trace.h"
 #include "vmm/kvm/vcpu_impl.h"
 
+/* Without a default: the compiler names a kind that is missing. */
 static enum trace_reason reason_of(enum exit_kind kind)
 {
-	static const enum trace_reason reasons[EXIT_KIND_COUNT] = {
-		[EXIT_KIND_PIO_READ] = TRACE_PIO_READ,
-		[EXIT_KIND_PIO_WRITE] = TRACE_PIO_WRITE,
-		[EXIT_KIND_MMIO_READ] = TRACE_MMIO_READ,
-		[EXIT_KIND_MMIO_WRITE] = TRACE_MMIO_WRITE,
-		[EXIT_KIND_HALT] = TRACE_HALT,
-		[EXIT_KIND_SHUTDOWN] = TRACE_SHUTDOWN,
-		[EXIT_KIND_SYSTEM_EVENT] = TRACE_SYSTEM_EVENT,
-		[EXIT_KIND_INTERRUPTED] = TRACE_INTERRUPTED,
-		[EXIT_KIND_INTERNAL_ERROR] = TRACE_INTERNAL_ERROR,
-		[EXIT_KIND_FAIL_ENTRY] = TRACE_FAIL_ENTRY,
-		[EXIT_KIND_OTHER] = TRACE_OTHER,
-	};
-
-	return reasons[kind];
+	switch (kind) {
+	case EXIT_KIND_PIO_READ:
+		return TRACE_PIO_READ;
+	case EXIT_KIND_PIO_WRITE:
+		return TRACE_PIO_WRITE;
+	case EXIT_KIND_MMIO_READ:
+		return TRACE_MMIO_READ;
+	case EXIT_KIND_MMIO_WRITE:
+		return TRACE_MMIO_WRITE;
+	case EXIT_KIND_HALT:
+		return TRACE_HALT;
+	case EXIT_KIND_SHUTDOWN:
+		return TRACE_SHUTDOWN;
+	case EXIT_KIND_SYSTEM_EVENT:
+		return TRACE_SYSTEM_EVENT;
+	case EXIT_KIND_INTERRUPTED:
+		return TRACE_INTERRUPTED;
+	case EXIT_KIND_INTERNAL_ERROR:
+		return TRACE_INTERNAL_ERROR;
+	case EXIT_KIND_FAIL_ENTRY:
+		return TRACE_FAIL_ENTRY;
+	case EXIT_KIND_DEBUG:
+		return TRACE_DEBUG;
+	case EXIT_KIND_OTHER:
+	case EXIT_KIND_COUNT:
+		break;
+	}
+	return TRACE_OTHER;
 }
 
 static uint16_t device_at(const struct bus *bus, uint64_t addr)
