@@ -17,6 +17,7 @@
 #include "firmware/boot_explain.h"
 #include "firmware/cmdline.h"
 #include "firmware/fdt.h"
+#include "vmm/base/log.h"
 #include "vmm/core/explain.h"
 #include "vmm/kvm/irqchip.h"
 #include "vmm/layout_x86.h"
@@ -595,12 +596,14 @@ int machine_prepare(struct machine *machine, struct err *err)
 
 int machine_start(struct machine *machine, struct err *err)
 {
-	int ret = machine_prepare(machine, err);
+	int ret = machine_prepare(machine, err), explained;
 
 	if (ret >= 0)
 		explain("KVM_RUN [4.10], on a thread for each processor: the guest runs");
 	/* From here on there are more threads than this. */
-	explain_stop();
+	explained = explain_stop();
+	if (explained < 0)
+		log_warn("--explain: not all of it could be written: %s", strerror(-explained));
 	for (unsigned i = 0; ret >= 0 && i < machine->vcpu_count; i++) {
 		if (machine->starts_still)
 			vcpu_request_pause(machine->vcpus[i]);

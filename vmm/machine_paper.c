@@ -148,7 +148,7 @@ static int dump_acpi(const struct machine *machine, struct err *err)
 int machine_paper_run(struct vm_config *config, struct err *err)
 {
 	struct machine *machine = calloc(1, sizeof(*machine));
-	int ret;
+	int ret, explained;
 
 	if (!machine)
 		return err_set(err, EXIT_CODE_INTERNAL, ENOMEM, "no memory for the machine");
@@ -164,7 +164,10 @@ int machine_paper_run(struct vm_config *config, struct err *err)
 			ret = machine_prepare(machine, err);
 		machine_finish(machine);
 	}
-	explain_stop();
+	explained = explain_stop();
+	if (ret >= 0 && explained < 0)
+		ret = err_set(err, EXIT_CODE_INTERNAL, -explained,
+			"--explain: not all of it could be written: %s", strerror(-explained));
 	free(machine);
 	return ret;
 }

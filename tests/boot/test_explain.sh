@@ -29,4 +29,6 @@ check "and not on stderr" is '' "$(cat "$errors")"
 start_vmm --kernel "$(tiny EXIT 9)" -m 32M --cpus 1 --explain-only
 check "without a guest" ends_with 0
 check "up to its first instruction" has "$console" 'KVM_SET_MP_STATE'
+"$vmm" --kernel "$(tiny EXIT 9)" -m 32M --explain-only >/dev/full 2>"$work/full"
+check "a full disk is a failure" is "1 1" "$? $(grep -c 'No space left' "$work/full")"
 finish

@@ -111,6 +111,20 @@ static void a_file_that_can_not_be_made(void **state)
 	assert_false(explain_is_on());
 }
 
+static void what_does_not_arrive_is_told(void **state)
+{
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(explain_start("/dev/full", STDERR_FILENO, &err), 0);
+	explain("one");
+	explain("two");
+	assert_int_equal(explain_stop(), -ENOSPC);
+	listen();
+	explain("three");
+	assert_int_equal(explain_stop(), 0);
+}
+
 static void sizes_for_people(void **state)
 {
 	static const struct {
@@ -405,6 +419,7 @@ int main(void)
 		cmocka_unit_test(lines_and_headings),
 		cmocka_unit_test(a_long_line_is_cut),
 		cmocka_unit_test(a_file_that_can_not_be_made),
+		cmocka_unit_test(what_does_not_arrive_is_told),
 		cmocka_unit_test(sizes_for_people),
 		cmocka_unit_test(where_words_come_from),
 		cmocka_unit_test(calls_of_kvm),

@@ -5,6 +5,7 @@
 #include "vmm/base/log.h"
 
 #include <stdarg.h>
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -31,7 +32,7 @@ void log_set_raw_terminal(bool raw)
 }
 
 /* One write(2) per line; a guest's or a file's control characters never reach the terminal. */
-static void finish_line(int fd, char *line, size_t len)
+static int finish_line(int fd, char *line, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		if (((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
@@ -39,18 +40,16 @@ static void finish_line(int fd, char *line, size_t len)
 	if (fd == STDERR_FILENO && atomic_load_explicit(&raw_terminal, memory_order_relaxed))
 		line[len++] = '\r';
 	line[len++] = '\n';
-	/* Nothing can be done, or said, when stderr is gone. */
-	if (write(fd, line, len) < 0)
-		return;
+	return write(fd, line, len) < 0 ? -errno : 0;
 }
 
-void log_raw(int fd, const char *text, size_t len)
+int log_raw(int fd, const char *text, size_t len)
 {
 	char line[LINE_BYTES];
 
 	len = MIN(len, sizeof(line) - 3);
 	memcpy(line, text, len);
-	finish_line(fd, line, len);
+	return finish_line(fd, line, len);
 }
 
 PRINTF_LIKE(2, 0)
@@ -65,7 +64,8 @@ static void write_line(const char *source, const char *format, va_list args)
 	n = vsnprintf(line + len, sizeof(line) - len - 2, format, args);
 	if (n < 0)
 		return;
-	finish_line(STDERR_FILENO, line, MIN(len + (size_t)n, sizeof(line) - 3));
+	/* Nothing can be done, or said, when stderr is gone. */
+	(void)finish_line(STDERR_FILENO, line, MIN(len + (size_t)n, sizeof(line) - 3));
 }
 
 void log_line(enum log_level level, const char *format, ...)

@@ -41,8 +41,8 @@ void log_set_raw_terminal(bool raw);
 
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* A line without "vmm: " to any file; cut at a few hundred characters. */
-void log_raw(int fd, const char *text, size_t len);
+/* A line without "vmm: " to any file; cut at a few hundred characters. 0 or -errno. */
+int log_raw(int fd, const char *text, size_t len);
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)

@@ -18,6 +18,7 @@ enum {
 
 int explain_fd = -1;
 static bool is_held, has_begun;
+static int failure; /* the first, -errno */
 
 int explain_start(const char *path, int std_fd, struct err *err)
 {
@@ -30,19 +31,32 @@ int explain_start(const char *path, int std_fd, struct err *err)
 			path, strerror(errno));
 	explain_fd = fd;
 	is_held = has_begun = false;
+	failure = 0;
 	return 0;
 }
 
-void explain_stop(void)
+int explain_stop(void)
 {
-	if (explain_fd > STDERR_FILENO)
-		close(explain_fd);
+	int ret = failure;
+
+	if (explain_fd > STDERR_FILENO && close(explain_fd) < 0 && ret == 0)
+		ret = -errno;
 	explain_fd = -1;
+	failure = 0;
+	return ret;
 }
 
 void explain_hold(bool held)
 {
 	is_held = held;
+}
+
+static void write_line(const char *line, size_t len)
+{
+	int ret = log_raw(explain_fd, line, len);
+
+	if (ret < 0 && failure == 0)
+		failure = ret;
 }
 
 void explain_write(unsigned indent, const char *format, ...)
@@ -54,13 +68,13 @@ void explain_write(unsigned indent, const char *format, ...)
 	if (is_held)
 		return;
 	if (!indent && has_begun)
-		log_raw(explain_fd, "", 0);
+		write_line("", 0);
 	has_begun = true;
 	len = (size_t)snprintf(line, sizeof(line), "%*s", (int)indent, "");
 	va_start(args, format);
 	len += (size_t)vsnprintf(line + len, sizeof(line) - len, format, args);
 	va_end(args);
-	log_raw(explain_fd, line, MIN(len, sizeof(line) - 1));
+	write_line(line, MIN(len, sizeof(line) - 1));
 }
 
 const char *explain_size(uint64_t bytes)

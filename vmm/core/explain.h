@@ -32,8 +32,8 @@ static inline bool explain_is_on(void)
  */
 int explain_start(const char *path, int std_fd, struct err *err);
 
-/* Nobody listens any more. */
-void explain_stop(void);
+/* Nobody listens any more. -errno, without a sentence, when a line could not be written. */
+int explain_stop(void);
 
 /* Holds the lines back while `held`, for steps that are the same as those before. */
 void explain_hold(bool held);
