@@ -12,7 +12,7 @@ recorded=$here/bench-result.json
 refuses() {
 	local status=0 wanted=$1 words=$2 out
 	shift 2
-	out=$(cd "$work" && "$vmm" bench "$@" 2>&1 </dev/null) || status=$?
+	out=$(cd "$work" && timeout 20 "$vmm" bench "$@" 2>&1 </dev/null) || status=$?
 	printf '%s\n' "$out"
 	[ "$status" -eq "$wanted" ] && [[ $out == *"$words"* ]] && [[ $out != *Traceback* ]]
 }
@@ -73,6 +73,26 @@ head -c 3000 "$recorded" >"$work/cut.json"
 check "a result that was cut" refuses 1 "can't read the result" report "$work/cut.json"
 echo '{"format":"vmm-bench-boot 1","cases":[7]}' >"$work/bad.json"
 check "a result of another shape" refuses 1 "is damaged" report "$work/bad.json"
+# changed CODE: the recorded result, in which Python's CODE changed r.
+changed() {
+	python3 - "$recorded" "$work/bad.json" "$1" <<'END'
+import json, sys
+r = json.load(open(sys.argv[1]))
+exec(sys.argv[3])
+json.dump(r, open(sys.argv[2], "w"))
+END
+}
+for change in 'r["cases"][0]["summary"]["gone"]["median"] = float("inf")' \
+	'r["cases"] = r["cases"][:1]; [s.update(median=-9e9) for s in r["cases"][0]["summary"].values()]' \
+	'r["cases"][0]["label"] = []' 'r["idle"] = [{"case": "x", "exits_per_s": 10**400}]' \
+	'r["tables"][0][0] = r["cases"][0]["table"] = "../x"'; do
+	changed "$change"
+	check "a result with $change" refuses 1 "is damaged" report "$work/bad.json"
+done
+printf '{"a":%s' "$(printf '[%.0s' {1..100000})" >"$work/deep.json"
+check "a result that is deep" refuses 1 "can't read the result" report "$work/deep.json"
+changed 'r["warnings"] = ["\x1b[31mred\x9b1m"]'
+check "a result with control characters" refuses 0 "?[31mred?1m" report "$work/bad.json"
 : >"$work/file"
 check "results into a file" refuses 1 "can't make the folder" report "$recorded" --output "$work/file/x"
 

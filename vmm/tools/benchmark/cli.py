@@ -141,7 +141,7 @@ def read_result(path):
     try:
         with open(path, encoding="utf-8") as file:
             result = json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Problem("can't read the result %.200s: %s" % (path, error)) from error
     if not isinstance(result, dict) or result.get("format") != boot.FORMAT:
         raise Problem("%.200s is no result of this vmm bench" % path,
@@ -175,13 +175,14 @@ def run(words):
         try:
             text = output.text_of(result)
             output.write_all(result, options.output)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise Problem("the result %.200s is damaged" % options.result) from error
     else:
         result = run_boot(options, say)
         output.write_all(result, options.output)
         text = output.text_of(result)
-    print(text, end="")
+    # What another's result holds is no command for this terminal.
+    print("".join(char if char.isprintable() or char == "\n" else "?" for char in text), end="")
     say("the report is %s" % os.path.join(options.output, "report.html"))
     return 0
 

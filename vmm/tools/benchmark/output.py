@@ -31,6 +31,8 @@ def write_all(result, folder):
              "result.csv": csv_of(result), "report.md": tables.markdown(result),
              "report.html": report.html_of(result)}
     for key, picture in report.charts_of(result).items():
+        if not key.isidentifier():
+            raise ValueError("%r is no part of a file's name" % key)
         files["chart-%s.svg" % key] = picture + "\n"
     for name, text in files.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:

@@ -1,5 +1,6 @@
 """Bars of phases as plain SVG. Knows nothing of what the phases are."""
 
+import math
 from html import escape
 
 WIDTH = 900
@@ -50,6 +51,8 @@ def bars(rows, phases, unit, title):
     """rows: (label, {phase: amount}, a text at the end); phases: {phase: shade}, in the order of a
     bar. Returns an SVG element."""
     highest = max(sum(amounts.values()) for _, amounts, _ in rows) or 1
+    if not 0 < highest < math.inf:
+        raise ValueError("no bar can be %r long" % highest)
     scale = (WIDTH - LABEL - RIGHT) / highest
     parts, y = legend(phases, 34)
     top = y + 14
