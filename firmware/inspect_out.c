@@ -6,27 +6,13 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "vmm/base/json.h"
+
 enum {
 	KEY_WIDTH = 18,
 };
 
 /* ---- JSON ---- */
-
-static void put_quoted(struct inspect_out *out, const char *text)
-{
-	putc('"', out->file);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"' || c == '\\')
-			fprintf(out->file, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			fprintf(out->file, "\\u%04x", c);
-		else
-			putc(c, out->file);
-	}
-	putc('"', out->file);
-}
 
 static void put_key(struct inspect_out *out, const char *key)
 {
@@ -46,7 +32,7 @@ void inspect_text(struct inspect_out *out, const char *key, const char *text)
 	if (!out->json)
 		return;
 	put_key(out, key);
-	put_quoted(out, text);
+	json_put_text(text, out->file);
 }
 
 void inspect_number(struct inspect_out *out, const char *key, uint64_t value)

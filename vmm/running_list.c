@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/base/json.h"
 #include "vmm/control_client.h"
 #include "vmm/running.h"
 
@@ -146,13 +147,10 @@ static int print_table(const struct machine_row *rows, size_t count, struct err 
 	return 0;
 }
 
-/* The text is printable ASCII. */
 static void print_json_text(const char *key, const char *text)
 {
-	printf("\"%s\": \"", key);
-	for (; *text; text++)
-		printf("%s%c", *text == '"' || *text == '\\' ? "\\" : "", *text);
-	fputs("\"", stdout);
+	printf("\"%s\": ", key);
+	json_put_text(text, stdout);
 }
 
 static void print_json(const struct machine_row *rows, size_t count)

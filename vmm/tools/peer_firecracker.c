@@ -8,33 +8,13 @@
 #include <string.h>
 
 #include "firmware/cmdline.h"
+#include "vmm/base/json.h"
 #include "vmm/base/log.h"
 #include "vmm/base/util.h"
 
 enum {
 	CPUS_MAX = 32,
 };
-
-static void put_inside(const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < 0x20)
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-}
-
-static void put_text(const char *text)
-{
-	putchar('"');
-	put_inside(text);
-	putchar('"');
-}
 
 /* How its guests end: Firecracker has no power button and no reset port but the 8042's. */
 static void print_boot_args(const struct peer_machine *machine)
@@ -46,7 +26,7 @@ static void print_boot_args(const struct peer_machine *machine)
 		cmdline_has(machine->cmdline, "pci") ? "" : "pci=off ");
 	fputs("    \"boot_args\": \"", stdout);
 	fputs(words, stdout);
-	put_inside(machine->cmdline);
+	json_put_piece(machine->cmdline, stdout);
 	fputs("\"\n  },\n", stdout);
 	if (*words)
 		peer_note(
@@ -58,11 +38,11 @@ static void print_boot_source(const struct peer_machine *machine)
 	const struct vm_config *config = machine->config;
 
 	fputs("  \"boot-source\": {\n    \"kernel_image_path\": ", stdout);
-	put_text(config->kernel ? config->kernel : "");
+	json_put_text(config->kernel ? config->kernel : "", stdout);
 	fputs(",\n", stdout);
 	if (config->initrd_count) {
 		fputs("    \"initrd_path\": ", stdout);
-		put_text(config->initrds[0]);
+		json_put_text(config->initrds[0], stdout);
 		fputs(",\n", stdout);
 	}
 	print_boot_args(machine);
@@ -77,7 +57,7 @@ static void print_drives(const struct vm_config *config)
 
 		printf("%s\n    {\n      \"drive_id\": \"disk%u\",\n      \"path_on_host\": ",
 			i ? "," : "", i);
-		put_text(disk->path);
+		json_put_text(disk->path, stdout);
 		printf(",\n      \"is_root_device\": false,\n      \"is_read_only\": %s\n    }",
 			disk->read_only ? "true" : "false");
 		if (disk->ephemeral)
@@ -112,7 +92,7 @@ static void print_nics(const struct vm_config *config)
 		printf("%s\n    {\n      \"iface_id\": \"net%u\",\n      \"guest_mac\": \"%s\",\n"
 		       "      \"host_dev_name\": ",
 			comma, i, peer_mac(config, i, mac));
-		put_text(nic->tap);
+		json_put_text(nic->tap, stdout);
 		fputs("\n    }", stdout);
 		comma = ",";
 	}
@@ -126,7 +106,7 @@ static void print_small_devices(const struct vm_config *config)
 	if (config->vsock.path) {
 		printf("  \"vsock\": {\n    \"guest_cid\": %u,\n    \"uds_path\": ",
 			config->vsock.cid);
-		put_text(config->vsock.path);
+		json_put_text(config->vsock.path, stdout);
 		fputs("\n  },\n", stdout);
 	}
 	if (!config->no_balloon) {

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "vmm/base/log.h"
+#include "vmm/base/json.h"
 
 __asm__(".pushsection .rodata\n"
 	".globl trace_page, trace_page_end\n"
@@ -53,20 +53,7 @@ static unsigned kind_of(const struct trace_file *file, const struct trace_record
 	}
 }
 
-/* ---- Text ---- */
-
-/* A text of trace_file, printable ASCII, inside of a script: `<` could end that. */
-static void put_text(const char *text, FILE *out)
-{
-	fputc('"', out);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\' || *text == '<')
-			fprintf(out, "\\u%04x", (unsigned char)*text);
-		else
-			fputc(*text, out);
-	}
-	fputc('"', out);
-}
+/* ---- Base64 ---- */
 
 static void put_base64(const char *name, const void *data, size_t bytes, FILE *out)
 {
@@ -413,14 +400,14 @@ static void put_tables(const struct trace_view *view, const struct trace_sums *s
 	fputs("facts:[", out);
 	for (unsigned i = 0; i < file->fact_count; i++) {
 		fputs("[", out);
-		put_text(file->facts[i].key, out);
+		json_put_text(file->facts[i].key, out);
 		fputs(",", out);
-		put_text(file->facts[i].value, out);
+		json_put_text(file->facts[i].value, out);
 		fputs("],", out);
 	}
 	fputs("],\ndevices:[", out);
 	for (unsigned i = 0; i < file->device_count; i++) {
-		put_text(file->devices[i] ? file->devices[i]->name : "", out);
+		json_put_text(file->devices[i] ? file->devices[i]->name : "", out);
 		fputs(",", out);
 	}
 	fputs("],\nreasons:[", out);
@@ -448,7 +435,7 @@ static void put_doubts(const struct trace_file *file, FILE *out)
 		snprintf(text, sizeof(text),
 			"The trace has no end: vmm runs on, was killed, or the disk was full.");
 	fputs("warn:", out);
-	put_text(text, out);
+	json_put_text(text, out);
 	fputs(",\n", out);
 }
 

@@ -5,29 +5,19 @@
 
 #include <inttypes.h>
 
+#include "vmm/base/json.h"
+
 enum {
 	PID_CPUS = 1,
 	PID_DEVICES = 2,
 };
-
-/* A text of trace_file, which is printable ASCII, as a JSON string. */
-static void put_text(const char *text, FILE *out)
-{
-	fputc('"', out);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', out);
-		fputc(*text, out);
-	}
-	fputc('"', out);
-}
 
 static void put_name(int pid, unsigned tid, const char *what, const char *name, FILE *out)
 {
 	fprintf(out,
 		",\n{\"ph\":\"M\",\"pid\":%d,\"tid\":%u,\"name\":\"%s\",\"args\":{\"name\":", pid,
 		tid, what);
-	put_text(name, out);
+	json_put_text(name, out);
 	fputs("}}", out);
 }
 
@@ -77,7 +67,7 @@ static void put_exit(const struct trace_file *file, const struct trace_exit *exi
 	begin("X", PID_CPUS, exit->record.source, exit->time_ns, out);
 	put_ns("dur", exit->took_ns, out);
 	fprintf(out, ",\"cat\":\"%s\",\"name\":", trace_reason_key(exit->reason));
-	put_text(*device ? device : trace_reason_text(exit->reason), out);
+	json_put_text(*device ? device : trace_reason_text(exit->reason), out);
 	/* 64 bits are more than a JSON number holds exactly. */
 	fprintf(out,
 		",\"args\":{\"reason\":\"%s\",\"address\":\"0x%" PRIx64 "\",\"size\":%u,"
@@ -141,7 +131,7 @@ void trace_perfetto_write(const struct trace_view *view, FILE *out)
 	const char *machine = trace_file_fact(file, "machine");
 
 	fputs("{\"displayTimeUnit\":\"ns\",\"otherData\":{\"machine\":", out);
-	put_text(machine ? machine : "", out);
+	json_put_text(machine ? machine : "", out);
 	fputs("},\"traceEvents\":[\n", out);
 	put_names(file, out);
 	TRACE_VIEW_EACH(view, i)
