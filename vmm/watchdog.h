@@ -27,7 +27,7 @@ enum {
 };
 
 struct watchdog {
-	bool is_on;
+	_Atomic bool is_on; /* the guest may print before watchdog_start() */
 	unsigned silence_ms;
 	_Atomic uint64_t heard_ns; /* when the guest last printed */
 	struct loop_timer timer;
