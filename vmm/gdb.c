@@ -44,7 +44,8 @@ static void hang_up(struct gdb *gdb)
 	close(gdb->client.fd);
 	gdb->client.fd = -1;
 	gdb_session_end(&gdb->session);
-	log_info("gdb has left; the guest goes on");
+	if (!gdb->session.has_killed)
+		log_info("gdb has left; the guest goes on");
 }
 
 /* Sends what is there; false when the client is gone. */

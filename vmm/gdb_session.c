@@ -558,7 +558,7 @@ static bool run_any_time(struct gdb_session *session, const char *packet)
 		session->is_over = true;
 		gdb_session_reply_errno(session, 0);
 	} else if (packet[0] == 'k' || behind(packet, "vKill")) {
-		session->is_over = true;
+		session->is_over = session->has_killed = true;
 		if (packet[0] == 'v')
 			gdb_session_reply_errno(session, 0);
 		target->ops->kill(target->opaque);
@@ -649,7 +649,7 @@ void gdb_session_begin(struct gdb_session *session)
 	session->input = (struct gdb_input){.state = GDB_INPUT_BETWEEN};
 	session->out.len = session->out.sent = session->out.last_len = 0;
 	session->no_ack = session->knows_swbreak = session->knows_hwbreak = false;
-	session->waits = session->is_over = false;
+	session->waits = session->is_over = session->has_killed = false;
 	session->text_object = 0;
 	memset(session->debug, 0, sizeof(session->debug));
 	session->target->ops->stop(session->target->opaque);

@@ -61,6 +61,7 @@ struct gdb_session {
 	bool knows_swbreak, knows_hwbreak; /* the client wants to be told */
 	bool waits;			   /* the machine runs, as far as the debugger knows */
 	bool is_over;			   /* the client said good-bye, or is none of gdb's */
+	bool has_killed;		   /* the machine, and good-bye */
 	unsigned cpu;			   /* of "g", "m" */
 	enum cpu_mode mode;		   /* of the description that the client has */
 	enum cpu_mode told_mode;	   /* it was told that this is another one */

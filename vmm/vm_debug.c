@@ -119,6 +119,8 @@ static void reset(void *opaque)
 static void kill_machine(void *opaque)
 {
 	log_error("gdb kills the guest");
+	/* Its breakpoints are taken out of memory, and of the table that processors look at. */
+	stop(opaque);
 	vm_end(((struct vm_debugger *)opaque)->vm, EXIT_CODE_SIGNAL_BASE + SIGKILL);
 }
 
