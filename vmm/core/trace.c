@@ -145,6 +145,9 @@ static int open_file(struct trace *trace, struct err *err)
 		trace->fd = open(trace->path, flags | O_WRONLY, 0666);
 	if (trace->fd < 0 || fstat(trace->fd, &stat) < 0)
 		return refuse_file(trace->path, errno, err);
+	if (S_ISBLK(stat.st_mode))
+		return err_set(err, EXIT_CODE_DEVICE, EEXIST,
+			"--trace: %.200s is a disk, so it is left alone", trace->path);
 	if (!S_ISREG(stat.st_mode))
 		return 0;
 	if (!may_be_emptied(trace->fd)) {
