@@ -22,7 +22,7 @@ sys.path.insert(0, str(TOP / "vmm/tools"))
 
 # pylint: disable=wrong-import-position
 from gradelib import build, checks, collect, disks, lab, picture, process, report, symbols, words
-from gradelib.machine import Outcome
+from gradelib.machine import Outcome, run_test
 from gradelib.reader import Reader
 
 GOOD = """
@@ -399,6 +399,18 @@ class Processes(InFolder):
         self.assertLess(process.folder_bytes(self.folder), 1 << 20)
         with unittest.mock.patch.object(process, "FOLDER_NAMES_MAX", 20):
             self.assertGreater(process.folder_bytes(self.folder), 1 << 40)
+
+    def test_a_vmm_of_a_student_fills_no_disk(self):
+        vmm, box = self.folder / "vmm", self.folder / "t"
+        box.mkdir()
+        (self.folder / "kernel.elf").touch()
+        vmm.write_text("#!/bin/sh\ntouch $(seq 30)\nexec sleep 30\n")
+        vmm.chmod(0o755)
+        test = lab.Test("t", 1, exit=[0], machine=lab.Machine(kernel="kernel.elf", vmm="vmm"))
+        setting = types.SimpleNamespace(vmm="/bin/false", sandbox=[], hidden="")
+        with unittest.mock.patch.object(process, "FOLDER_NAMES_MAX", 20):
+            outcome = run_test(test, build.Built(self.folder, ok=True), box, setting)
+        self.assertEqual(outcome.end, "it wrote more than it may, and was stopped")
 
     def test_any_folder_is_removed(self):
         self.deep()

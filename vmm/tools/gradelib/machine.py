@@ -198,16 +198,18 @@ def run_machine(test, built, folder, setting):
     kernel = product(built.folder, test.machine.kernel)
     if kernel is None:
         return Outcome([("build", f"a file {test.machine.kernel}", "the build made none")])
-    vmm, box = setting.vmm, []
+    vmm, box, watched = setting.vmm, [], None
     if test.machine.vmm:
         vmm, box = product(built.folder, test.machine.vmm), setting.sandbox
+        watched = str(folder)  # ours writes nothing but its disks
         if vmm is None:
             return Outcome([("build", f"a program {test.machine.vmm}", "the build made none")])
     for nth, disk in enumerate(test.disks):
         write_disk(disk, Path(folder) / f"disk{nth}.img")
     limits = Limits(cpu_s=test.seconds, wall_s=6 * test.seconds + 10,
                     idle_s=None if box else IDLE_S, output_bytes=test.output.max_bytes,
-                    file_bytes=2 << 30)
+                    file_bytes=2 << 30, folder=watched,
+                    folder_bytes=(256 << 20) + sum(disk.size for disk in test.disks))
     env = {**clean_environment(folder), "XDG_RUNTIME_DIR": str(folder)}
     argv = boxed(box, [str(vmm), *machine_words(test, kernel, limits)], folder, setting.hidden,
                  ("/dev/kvm",))
