@@ -10,8 +10,9 @@ from .problem import Problem
 
 WARM_UPS = 2
 FIGURES = ("first_byte", "up", "end", "gone", "cpu", "bytes", "faults")
-# Seconds of the clock that is used: of one of instructions, those of ten times the longest start.
-LIMITS_S = {"time": 300, "instructions": 30}
+# Seconds of the clock that is used: of one of instructions, some times the longest start.
+LIMITS_S = {"time": 300, "instructions": 10}
+TRIES = 2
 
 
 def timer_steps(text, zero):
@@ -76,21 +77,26 @@ class Runner:
         return "exit status %d%s: %s" % (run["exit_status"],
                                          ", ended by force" if run["timed_out"] else "", tail)
 
+    def why_not_up(self, case):
+        try:
+            run = self.spawn(case)
+            return "" if run["up"] else self.why_not(run)
+        except Problem as problem:
+            return str(problem)
+
     def weed(self, cases):
         """A first run of each: what does not get its init up takes no part, and why is said."""
         good, failed = [], {}
         for case in cases:
-            self.say("trying %s" % case.name)
-            try:
-                run = self.spawn(case)
-                why = "" if run["up"] else self.why_not(run)
-            except Problem as problem:
-                why = str(problem)
-            if why:
-                failed[case.name] = why
-                self.say("%s takes no part: %s" % (case.name, why.replace("\n", " ")[-200:]))
+            for _ in range(TRIES):
+                self.say("trying %s" % case.name)
+                why = self.why_not_up(case)
+                if not why:
+                    good.append(case)
+                    break
+                self.say("it did not come up: %s" % why.replace("\n", " ")[-200:])
             else:
-                good.append(case)
+                failed[case.name] = why
         return good, failed
 
     def rounds(self, cases, runs, is_cold):
