@@ -203,6 +203,12 @@ class Students(InFolder):
         self.assertIn("a.c is not taken", remarks)
         self.assertIn("b08.c is not taken", remarks)
 
+    def test_a_folder_that_is_gone_ends_nothing_else(self):
+        self.student.rmdir()
+        count, remarks, _ = self.take()
+        self.assertEqual(count, 0)
+        self.assertIn("can't be read: No such file", remarks)
+
     def test_a_product_is_a_regular_file(self):
         (self.student / "k").symlink_to("/etc/passwd")
         self.assertIsNone(build.product(self.student, "k"))

@@ -1,6 +1,7 @@
 """Takes a copy of a student's files. Their folder is hostile.
 
 What a folder can hold                 what becomes of it
+nothing that may be read               a remark, which ends nobody else's grading
 a symbolic link, FIFO, device, folder  not taken; said
 a name that a shell or make acts upon  not taken; said
 a file of many bytes, or many files    a limit, before anything is read; said
@@ -12,7 +13,7 @@ import re
 import stat
 from pathlib import Path
 
-from gradelib.words import USAGE, Failure, plural, visible
+from gradelib.words import plural, visible
 
 FILE_BYTES_MAX, ALL_BYTES_MAX, FILES_MAX, LOOKED_AT_MAX = 1 << 20, 8 << 20, 200, 10000
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -38,21 +39,22 @@ def read_regular(path):
 def names_of(folder):
     """The names in it, sorted; a bounded number of them."""
     names = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                names.append(entry.name)
-                if len(names) == LOOKED_AT_MAX:
-                    break
-    except OSError as error:
-        raise Failure(USAGE, f"can't read the folder {folder}: {error.strerror}") from error
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            names.append(entry.name)
+            if len(names) == LOOKED_AT_MAX:
+                break
     return sorted(names)
 
 
 def take_files(lab, folder, target):
     """Copies what the lab takes from `folder` into `target`. Returns lines about what it left."""
     remarks, total, count = [], 0, 0
-    for name in names_of(folder):
+    try:
+        names = names_of(folder)
+    except OSError as error:
+        return 0, [f"the folder can't be read: {error.strerror}"]
+    for name in names:
         if not any(fnmatch.fnmatchcase(name, pattern) for pattern in lab.files):
             continue
         shown = visible(name, 60)
@@ -74,6 +76,6 @@ def take_files(lab, folder, target):
         (Path(target) / name).write_bytes(content)
         total, count = total + len(content), count + 1
     if not count:
-        remarks.append(f"there is no file to build among {plural(len(names_of(folder)), 'name')}: "
+        remarks.append(f"there is no file to build among {plural(len(names), 'name')}: "
                        f"this lab takes {' '.join(lab.files)}")
     return count, remarks
