@@ -39,4 +39,5 @@ mkdir faulty/anna
 touch faulty/anna/LAB.toml
 refuses 4 'faulty/LAB.toml: title has to be a text' faulty/anna
 refuses 2 'control' $'--\e[2Jcontrol'
+refuses 5 'File name too long: \x1b[2J' $'\e[2J'"$(printf 'x%.0s' {1..300})"
 finish

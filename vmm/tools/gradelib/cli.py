@@ -272,6 +272,6 @@ def main(argv):
         sys.stderr.close()
         return 128 + signal.SIGPIPE
     except OSError as error:
-        print(f"vmm: grade: {error.strerror}: {error.filename or ''}".rstrip(": ") + ".",
-              file=sys.stderr)
+        text = f"grade: {error.strerror}: {error.filename or ''}".rstrip(": ")
+        print("\n".join(Failure(INTERNAL, text).lines()), file=sys.stderr)
         return INTERNAL
