@@ -135,6 +135,15 @@ end_pretender
 pretend web $'ok 13\nstate=\e[31m!\n'
 check "control characters of a liar are not shown" shows '?\[31m!' list
 end_pretender
+answers=
+for ((i = 0; i < 255; i++)); do
+	text=$'cpus=255\ncpu.'$i$'.run_ns=1\n'
+	answers+="ok ${#text}"$'\n'$text
+done
+pretend web "$answers"
+check "who tells of one processor at a time is not asked for ever" \
+	test "$(timeout 20 "$vmm" stat web </dev/null | grep -c '^cpu\.')" = 8
+end_pretender
 pretend web $'ok 0\nthe last line\n'
 # It never hangs up: the time limit ends it.
 check "vmm console shows what comes" is_shown 'the last line' timeout 2 "$vmm" console web

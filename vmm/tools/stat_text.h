@@ -9,6 +9,7 @@
  * numbers that are none, too big   0, UINT64_MAX              stat_text_number    numbers
  * bytes that are no text           '?', escaped               put_string          odd_bytes
  * more processors than it lists    the answer ends            stat_ask            -
+ * one processor in each answer     ANSWERS_MAX                ask_all             test_running.sh
  */
 #pragma once
 
