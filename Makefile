@@ -114,7 +114,7 @@ say = @printf '  %-6s %s\n' $(1) $(2)
 
 # Other flags or another compiler than last time: build again. The stamps change only then.
 FLAGS_TEXT  := $(COMPILE) | $(LINK) | $(COLD)
-SOURCE_TEXT := $(LIB_OBJECTS)
+SOURCE_TEXT := $(LIB_OBJECTS:$(OBJ)/%=%)
 ifneq ($(strip $(file <$(OBJ)/flags)),$(strip $(FLAGS_TEXT)))
 $(OBJ)/flags: FORCE
 endif
