@@ -4,8 +4,8 @@
  */
 #include "vmm/base/log.h"
 
-#include <stdarg.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
