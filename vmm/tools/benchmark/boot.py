@@ -40,7 +40,6 @@ def measure(options, work, save, say):
     cases, failed = runner.weed(cases)
     if not cases:
         raise Problem("no init came up, not even one: " + "; ".join(failed.values())[:400])
-    kept, lost = runner.rounds(cases, options.runs, options.cold)
     result = {
         "format": FORMAT, "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "clock": clock,
         "host": facts, "warnings": host.warnings(facts, clock),
@@ -50,18 +49,24 @@ def measure(options, work, save, say):
         "files": plan.artefacts.files,
         "programs": {name: program.as_json() for name, program in plan.programs.items()},
         "missing": plan.missing, "failed": failed,
-        "cases": [result_of(case, kept[case.name], lost[case.name]) for case in cases],
-        "exits": [], "port": {}, "idle": [], "memory": [], "density": [],
+        "cases": [], "exits": [], "port": {}, "idle": [], "memory": [], "density": [],
     }
-    result["goals"] = goals.judge(result)
-    save(result)
+
+    def judge_and_save():
+        result["goals"] = goals.judge(result)
+        save(result)
+
+    def save_round(kept, lost):
+        result["cases"] = [result_of(case, kept[case.name], lost[case.name]) for case in cases]
+        judge_and_save()
+
+    runner.rounds(cases, options.runs, options.cold, save_round)
     if "exits" not in options.skip:
         result["exits"] = exits.measure(runner, cases, say)
     if "port" not in options.skip:
         result["port"] = port.measure(runner, say)
-    result["goals"] = goals.judge(result)
-    save(result)
+    judge_and_save()
     if "idle" not in options.skip or "memory" not in options.skip:
-        idle.measure(plan, cases, options, result, say)
+        idle.measure(plan, cases, options, result, judge_and_save, say)
     result["goals"] = goals.judge(result)
     return result

@@ -4,7 +4,7 @@
 def value_of(result, name, key):
     for case in result["cases"]:
         if case["name"] == name:
-            summary = case["summary"].get(key)
+            summary = case["summary"].get(key)  # none before its first run
             return summary["median"] if summary else None
     return None
 

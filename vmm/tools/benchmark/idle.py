@@ -234,7 +234,7 @@ def measure_case(plan, case, options, result, say):
         fleet.stop()
 
 
-def measure(plan, cases, options, result, say):
+def measure(plan, cases, options, result, save, say):
     if os.geteuid() == 0 and not os.path.isdir(KVM_DEBUG):
         subprocess.run(["mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug"],
                        capture_output=True, check=False)
@@ -242,3 +242,4 @@ def measure(plan, cases, options, result, say):
         if case.name in ROWS and case.idle_argv:
             say("idle: %s" % case.name)
             measure_case(plan, case, options, result, say)
+            save()

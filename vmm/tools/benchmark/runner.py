@@ -99,8 +99,9 @@ class Runner:
                 failed[case.name] = why
         return good, failed
 
-    def rounds(self, cases, runs, is_cold):
-        """name: its runs that count, those without an init mark apart."""
+    def rounds(self, cases, runs, is_cold, save):
+        """Calls save({name: its runs that count}, {name: how many without an init mark}) after
+        each round."""
         kept = {case.name: [] for case in cases}
         lost = {case.name: 0 for case in cases}
         for number in range(runs + 1):
@@ -119,7 +120,7 @@ class Runner:
                     kept[case.name].append(run)
                 else:
                     lost[case.name] += 1
-        return kept, lost
+            save(kept, lost)
 
 
 def summaries_of_steps(runs, name):
