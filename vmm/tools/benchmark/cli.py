@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import json
+import math
 import os
 import shutil
 import sys
@@ -137,10 +138,20 @@ def run_boot(options, say):
     return result
 
 
+def finite(text):
+    """A number of a result; Python's JSON knows Infinity and NaN as well."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise OverflowError(text)
+    return value
+
+
 def read_result(path):
     try:
         with open(path, encoding="utf-8") as file:
-            result = json.load(file)
+            result = json.load(file, parse_float=finite, parse_constant=finite)
+    except OverflowError as error:
+        raise Problem("the result %.200s is damaged: it holds %.20s" % (path, error)) from error
     except (OSError, ValueError, RecursionError) as error:
         raise Problem("can't read the result %.200s: %s" % (path, error)) from error
     if not isinstance(result, dict) or result.get("format") != boot.FORMAT:
