@@ -259,9 +259,11 @@ END
 debug <<'END'
 x/2bx 0x100000
 stepi
+kill
 END
 says "nothing stays of a gdb that was killed" '0x100000:.*0xeb.*0xfe'
-end_guest
+# In order, for a trace is whole only then.
+check "and the next one can end the machine" ends_with 137
 check "a step is called one in a trace" grep -q '^ .* debug stop ' <("$vmm" trace "$work/trace")
 
 start_debugged --kernel "$(tiny SPIN)" --cpus 2 --timeout 3
