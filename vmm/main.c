@@ -5,6 +5,8 @@
  * One thread until vm_run() makes others.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,11 +185,31 @@ static int run_options(int argc, char *const *argv, struct err *err)
 	return status;
 }
 
+/*
+ * A standard file that is closed would be the number of the next file that is
+ * opened, a disk perhaps, and what is printed would go into it. Such a number is
+ * given to a file that ends at once when read and can't be written: what is lost
+ * then is an error as ever.
+ */
+static void hold_standard_files(void)
+{
+	struct pollfd files[] = {
+		{.fd = STDIN_FILENO}, {.fd = STDOUT_FILENO}, {.fd = STDERR_FILENO}};
+
+	if (poll(files, ARRAY_SIZE(files), 0) <= 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (files[i].revents & POLLNVAL && open("/dev/null", O_RDONLY) < 0)
+			exit(EXIT_CODE_INTERNAL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = ERR_INIT;
 	int status;
 
+	hold_standard_files();
 	if (argc > 1 && verb_find(argv[1]))
 		status = run_verb(argv[1], argc - 2, argv + 2, &err);
 	else

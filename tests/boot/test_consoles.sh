@@ -45,6 +45,8 @@ check "one line tells of it, and one how much was lost" \
 	is 2 "$(grep -c -e 'it is dropped' -e 'were lost' "$errors")"
 run "${printer[@]}" <&- >&-
 check "standard input and output may be closed" ends_with 0
+check "no other file is taken for them, and the loss is told" has "$errors" \
+	"write the guest's output to stdio: Bad file descriptor"
 
 # ---- Standard input ----
 
