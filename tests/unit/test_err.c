@@ -70,6 +70,10 @@ static void test_controls_become_question_marks(void **state)
 	assert_string_equal(err.text, "a?[2Jb?c?d? é");
 	err_hint(&err, "\r\x01");
 	assert_string_equal(err.hint, "??");
+	err_clear(&err);
+	/* The C1 set in UTF-8: U+0080, U+009B (a terminal's CSI), U+009F; U+00A0 is a space. */
+	err_set(&err, EXIT_CODE_IMAGE, ENOENT, "\xc2\x80|\xc2\x9b|\xc2\x9f|\xc2\xa0|\xc3\x9b|\xc2");
+	assert_string_equal(err.text, "??|??|??|\xc2\xa0|\xc3\x9b|\xc2");
 }
 
 static void test_long_text_is_cut(void **state)

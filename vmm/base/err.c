@@ -6,13 +6,12 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* File names and guest strings may carry escape sequences meant for a terminal. */
 static void clean_controls(char *text)
 {
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	util_clean_controls(text, strlen(text), 0);
 }
 
 int err_set(struct err *err, enum exit_code kind, int errnum, const char *format, ...)

@@ -34,9 +34,7 @@ void log_set_raw_terminal(bool raw)
 /* One write(2) per line; a guest's or a file's control characters never reach the terminal. */
 static int finish_line(int fd, char *line, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
-			line[i] = '?';
+	util_clean_controls(line, len, '\t');
 	if (fd == STDERR_FILENO && atomic_load_explicit(&raw_terminal, memory_order_relaxed))
 		line[len++] = '\r';
 	line[len++] = '\n';

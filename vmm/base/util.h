@@ -130,6 +130,12 @@ static inline uint64_t util_low_bytes(uint64_t value, unsigned size)
 }
 
 /*
+ * Replaces by '?' what could command a terminal: ASCII's control characters but for
+ * `spared` (0: none), and the C1 set in UTF-8 (0xc2 0x80 to 0xc2 0x9f), as two.
+ */
+void util_clean_controls(char *text, size_t len, char spared);
+
+/*
  * Edit distance between two short words (at most 64 characters count), for
  * "did you mean". Insert, delete, change and swap of neighbours cost one each.
  */
