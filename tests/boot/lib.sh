@@ -216,7 +216,21 @@ expect() {
 		sleep 0.05
 	done
 	printf '#   not on the console: %s (%s)\n' "$pattern" "$why"
+	[ -n "$gone" ] || show_standstill
 	return 1
+}
+
+# show_standstill: where a guest that says no more stands: its last lines, and what moves in a second.
+show_standstill() {
+	local name round
+	tail -n 3 "$console" | tr -d '\r\000' | sed 's/^/#   console: /'
+	for round in 1 2; do
+		"$vmm" list -q 2>/dev/null | while read -r name; do
+			"$vmm" stat "$name"
+		done >"$work/stat.$round" 2>&1
+		sleep 1
+	done
+	diff "$work/stat.1" "$work/stat.2" | sed -n 's/^>/#   stat, a second later:/p' | head -n 30
 }
 
 expect_line() {

@@ -20,7 +20,7 @@ void util_clean_controls(char *text, size_t len, char spared)
 	unsigned char *at = (unsigned char *)text;
 
 	for (size_t i = 0; i < len; i++) {
-		if ((at[i] < 0x20 && at[i] != spared) || at[i] == 0x7f)
+		if ((at[i] < 0x20 && at[i] != (unsigned char)spared) || at[i] == 0x7f)
 			at[i] = '?';
 		else if (at[i] == 0xc2 && i + 1 < len && at[i + 1] >= 0x80 && at[i + 1] < 0xa0)
 			at[i] = at[i + 1] = '?';
