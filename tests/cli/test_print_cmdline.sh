@@ -63,6 +63,23 @@ check "is the same again, too" again
 check "QEMU's doubles a comma as well" printed qemu "${all[@]:0:2}" --net socket=/tmp/a,,b
 check "in a path" has addr.path=/tmp/a,,b
 
+# A Multiboot kernel with modules whose paths are together longer than a page or two.
+"${CC:-gcc}" -nostdlib -static -no-pie -xassembler -Wl,-n,-e,_start,-Ttext=0x100000 \
+	-Wl,--build-id=none,-z,noexecstack -o multiboot - <<'END' || exit 1
+.globl _start; .balign 4; .long 0x1badb002, 0, -0x1badb002; _start: hlt
+END
+long=$(printf 'x%.0s' {1..240})
+long=$long/$long/$long/$long
+mkdir -p "$long" && touch "$long"/{1..16}
+all_modules() {
+	local modules=() i
+	for i in {1..16}; do
+		modules+=(--initrd "$long/$i")
+	done
+	printed qemu --kernel multiboot "${modules[@]}" && has "$long/1,$long/2" "$long/15,$long/16"
+}
+check "QEMU is given all modules, long as their paths are" all_modules
+
 check "Firecracker's file" printed firecracker "${all[@]}"
 check "what it can't" has 'vm.json' '--net user' '-p: ' ',ephemeral' '--hvc0, --port' 'reboot=k'
 check "has the keys and types of its API" python3 - out <<'END'

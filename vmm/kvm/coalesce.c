@@ -70,6 +70,8 @@ bool coalesce_begin(struct kvm *kvm, uint16_t port)
 		atomic_store(&coalesce->may_hold, true);
 		coalesce->has_zone = began = tell_zone(kvm, true);
 		coalesce->is_refused = !began;
+		if (!began)
+			atomic_store(&coalesce->may_hold, false);
 	}
 	pthread_mutex_unlock(&coalesce->zone_lock);
 	return began;

@@ -66,23 +66,27 @@ static void print_disks(const struct vm_config *config)
 
 static void print_user_net(const struct vm_config *config, unsigned index, bool has_forwards)
 {
-	char text[8192];
-	size_t used = (size_t)snprintf(text, sizeof(text), "user,id=net%u%s", index,
-		config->nics[index].restricted ? ",restrict=on" : "");
+	size_t size;
+	char *text = NULL;
+	FILE *value = open_memstream(&text, &size);
 
+	if (!value)
+		return;
+	fprintf(value, "user,id=net%u%s", index,
+		config->nics[index].restricted ? ",restrict=on" : "");
 	for (unsigned i = 0; has_forwards && i < config->forward_count; i++) {
 		const struct net_forward *forward = &config->forwards[i];
 		const char *host = forward->host_address[0] ? forward->host_address : "127.0.0.1";
 
-		if (used < sizeof(text))
-			used += (size_t)snprintf(text + used, sizeof(text) - used,
-				",hostfwd=%s:%s:%u-:%u", forward->udp ? "udp" : "tcp", host,
-				forward->host_port, forward->guest_port);
+		fprintf(value, ",hostfwd=%s:%s:%u-:%u", forward->udp ? "udp" : "tcp", host,
+			forward->host_port, forward->guest_port);
 		if (strchr(host, ':'))
 			peer_note("-p: QEMU 7.2 forwards from no IPv6 address like %s", host);
 	}
+	fclose(value);
 	peer_option("-netdev");
 	peer_value("%s", text);
+	free(text);
 }
 
 static void print_nics(const struct vm_config *config)
@@ -210,20 +214,23 @@ static void print_consoles(const struct vm_config *config)
 /* The modules of a Multiboot kernel are one value, in which each has its words. */
 static void print_initrds(const struct vm_config *config)
 {
-	char text[8192] = "";
-	size_t used = 0;
+	size_t size;
+	char *text = NULL;
+	FILE *value = config->initrd_count ? open_memstream(&text, &size) : NULL;
 
-	for (unsigned i = 0; i < config->initrd_count && used < sizeof(text); i++) {
+	if (!value)
+		return;
+	for (unsigned i = 0; i < config->initrd_count; i++) {
 		char *file = peer_double_commas(config->initrds[i]);
 
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? "," : "",
+		fprintf(value, "%s%s", i ? "," : "",
 			config->initrd_count > 1 && file ? file : config->initrds[i]);
 		free(file);
 	}
-	if (config->initrd_count) {
-		peer_option("-initrd");
-		peer_value("%s", text);
-	}
+	fclose(value);
+	peer_option("-initrd");
+	peer_value("%s", text);
+	free(text);
 }
 
 static void print_small_devices(const struct vm_config *config)
