@@ -70,7 +70,7 @@ check "in a path" has addr.path=/tmp/a,,b
 END
 long=$(printf 'x%.0s' {1..240})
 long=$long/$long/$long/$long
-mkdir -p "$long" && touch "$long"/{1..16}
+mkdir -p "$long" && tee "$long"/{1..16} <<<module >/dev/null
 all_modules() {
 	local modules=() i
 	for i in {1..16}; do
