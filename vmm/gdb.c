@@ -4,14 +4,13 @@
 #include "vmm/gdb.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "devices/backend/listen_address.h"
 #include "devices/backend/unix_listen.h"
 #include "vmm/base/log.h"
 
@@ -142,7 +141,6 @@ static void accept_one(void *opaque, uint32_t events)
 {
 	struct gdb *gdb = opaque;
 	int fd = accept4(gdb->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	const int on = 1;
 
 	(void)events;
 	if (fd < 0) {
@@ -153,8 +151,7 @@ static void accept_one(void *opaque, uint32_t events)
 		}
 		return;
 	}
-	/* Many small packets, each of which is waited for. Refused for a UNIX socket. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	listen_address_tune(fd);
 	gdb_add_client(gdb, fd);
 }
 

@@ -22,8 +22,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +32,7 @@
 
 #include "devices/backend/display_changes.h"
 #include "devices/backend/display_vnc_impl.h"
+#include "devices/backend/listen_address.h"
 #include "vmm/base/log.h"
 
 enum {
@@ -379,16 +378,12 @@ static bool is_local(int sock)
 /* One that vanishes without a word is found out. */
 static void tune_socket(int sock)
 {
-	const int on = 1, idle_s = 60, probe_s = 15, buffer_bytes = SEND_BYTES;
+	const int buffer_bytes = SEND_BYTES;
 
-	if (is_local(sock)) {
+	if (is_local(sock))
 		setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof(buffer_bytes));
-		return;
-	}
-	setsockopt(sock, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(sock, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(sock, IPPROTO_TCP, TCP_KEEPINTVL, &probe_s, sizeof(probe_s));
-	setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	else
+		listen_address_tune(sock);
 }
 
 /* What the library made for scaled pictures it would keep for the next client. */

@@ -38,3 +38,9 @@ bool listen_address_is_public(const struct listen_address *address);
  */
 int listen_address_open_port(
 	const struct listen_address *address, const char *what, int backlog, struct err *err);
+
+/*
+ * For a connection that was accepted: many small packets, each of which is waited for, and an end
+ * that vanishes without a word is found out within two minutes or so. Without effect on a UNIX socket.
+ */
+void listen_address_tune(int fd);
