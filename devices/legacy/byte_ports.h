@@ -14,6 +14,8 @@ static inline uint64_t byte_ports_read(
 {
 	uint64_t value = 0;
 
+	if (size == 1)
+		return read(opaque, (unsigned)offset);
 	for (unsigned i = 0; i < size; i++)
 		value |= (uint64_t)read(opaque, (unsigned)offset + i) << (8 * i);
 	return value;
@@ -22,6 +24,10 @@ static inline uint64_t byte_ports_read(
 static inline void byte_ports_write(
 	void *opaque, uint64_t offset, unsigned size, uint64_t value, byte_write_fn write)
 {
+	if (size == 1) {
+		write(opaque, (unsigned)offset, (uint8_t)value);
+		return;
+	}
 	for (unsigned i = 0; i < size; i++)
 		write(opaque, (unsigned)offset + i, (uint8_t)(value >> (8 * i)));
 }

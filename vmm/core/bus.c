@@ -54,13 +54,11 @@ void bus_freeze(struct bus *bus)
  */
 static __thread const struct bus_range *recent;
 
-const struct bus_range *bus_find(const struct bus *bus, uint64_t addr)
+static __attribute__((noinline)) const struct bus_range *search(
+	const struct bus *bus, uint64_t addr)
 {
 	size_t low = 0, high = bus->count;
 
-	if (recent >= bus->ranges && recent < bus->ranges + bus->count &&
-		addr - recent->base < recent->size)
-		return recent;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		const struct bus_range *range = &bus->ranges[mid];
@@ -73,6 +71,21 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t addr)
 			return recent = range;
 	}
 	return NULL;
+}
+
+static inline const struct bus_range *find(const struct bus *bus, uint64_t addr)
+{
+	const struct bus_range *range = recent;
+
+	if (range >= bus->ranges && range < bus->ranges + bus->count &&
+		addr - range->base < range->size)
+		return range;
+	return search(bus, addr);
+}
+
+const struct bus_range *bus_find(const struct bus *bus, uint64_t addr)
+{
+	return find(bus, addr);
 }
 
 /* `addr` is inside of the range. */
@@ -137,26 +150,54 @@ static __attribute__((noinline)) bool write_bytes(
 	return claimed;
 }
 
+/* Of a size that is_whole(). */
+static inline uint64_t load_value(const void *data, unsigned size)
+{
+	switch (size) {
+	case 1:
+		return *(const uint8_t *)data;
+	case 2:
+		return load_le16(data);
+	case 4:
+		return load_le32(data);
+	default:
+		return load_le64(data);
+	}
+}
+
+static inline void store_value(void *data, unsigned size, uint64_t value)
+{
+	switch (size) {
+	case 1:
+		*(uint8_t *)data = (uint8_t)value;
+		break;
+	case 2:
+		store_le16(data, (uint16_t)value);
+		break;
+	case 4:
+		store_le32(data, (uint32_t)value);
+		break;
+	default:
+		store_le64(data, value);
+	}
+}
+
 bool bus_read(const struct bus *bus, uint64_t addr, void *data, unsigned size)
 {
-	const struct bus_range *range = bus_find(bus, addr);
-	uint64_t value;
+	const struct bus_range *range = find(bus, addr);
 
 	if (!range || !is_whole(range, addr, size))
 		return read_bytes(bus, addr, data, size);
-	value = range_read(range, addr, size);
-	memcpy(data, &value, size);
+	store_value(data, size, range_read(range, addr, size));
 	return true;
 }
 
 bool bus_write(const struct bus *bus, uint64_t addr, const void *data, unsigned size)
 {
-	const struct bus_range *range = bus_find(bus, addr);
-	uint64_t value = 0;
+	const struct bus_range *range = find(bus, addr);
 
 	if (!range || !is_whole(range, addr, size))
 		return write_bytes(bus, addr, data, size);
-	memcpy(&value, data, size);
-	range_write(range, addr, size, value);
+	range_write(range, addr, size, load_value(data, size));
 	return true;
 }

@@ -1,38 +1,11 @@
 /*
- * See exit_ring.h. One writer, the vCPU's thread, so a count is loaded and
- * stored, not exchanged.
+ * See exit_ring.h.
  */
 #include "vmm/kvm/exit_ring.h"
 
 #include <stdio.h>
 
 #include "vmm/base/util.h"
-
-static void add_one(_Atomic uint64_t *count)
-{
-	atomic_store_explicit(
-		count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_relaxed);
-}
-
-struct exit_record *exit_ring_push(struct exit_ring *ring, enum exit_kind kind)
-{
-	struct exit_record *record = &ring->records[ring->total++ % EXIT_RING_SIZE];
-
-	*record = (struct exit_record){.kind = kind, .count = 1};
-	add_one(&ring->counts[kind]);
-	return record;
-}
-
-void exit_ring_count(struct exit_ring *ring, enum exit_kind kind)
-{
-	add_one(&ring->counts[kind]);
-}
-
-void exit_ring_note_unclaimed(struct exit_ring *ring, struct exit_record *record)
-{
-	record->unclaimed = true;
-	add_one(&ring->unclaimed);
-}
 
 const struct exit_record *exit_ring_latest(const struct exit_ring *ring, size_t nth)
 {

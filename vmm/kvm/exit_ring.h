@@ -51,14 +51,35 @@ struct exit_ring {
 	_Atomic uint64_t unclaimed; /* accesses that no device answered */
 };
 
+/* One writer, the vCPU's thread, so a count is loaded and stored, not exchanged. */
+static inline void exit_ring_add_one(_Atomic uint64_t *count)
+{
+	atomic_store_explicit(
+		count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
 /* A zeroed struct is an empty ring. The record is to be filled by the caller, who alone writes. */
-struct exit_record *exit_ring_push(struct exit_ring *ring, enum exit_kind kind);
+static inline struct exit_record *exit_ring_push(struct exit_ring *ring, enum exit_kind kind)
+{
+	struct exit_record *record = &ring->records[ring->total++ % EXIT_RING_SIZE];
+
+	*record = (struct exit_record){.kind = kind, .count = 1};
+	exit_ring_add_one(&ring->counts[kind]);
+	return record;
+}
 
 /* Counts without a record (for what happens too often to tell anything). */
-void exit_ring_count(struct exit_ring *ring, enum exit_kind kind);
+static inline void exit_ring_count(struct exit_ring *ring, enum exit_kind kind)
+{
+	exit_ring_add_one(&ring->counts[kind]);
+}
 
 /* No device answered the access of this record. */
-void exit_ring_note_unclaimed(struct exit_ring *ring, struct exit_record *record);
+static inline void exit_ring_note_unclaimed(struct exit_ring *ring, struct exit_record *record)
+{
+	record->unclaimed = true;
+	exit_ring_add_one(&ring->unclaimed);
+}
 
 /* The n-th latest, 0 = the last; NULL when there is none. */
 const struct exit_record *exit_ring_latest(const struct exit_ring *ring, size_t nth);

@@ -63,7 +63,7 @@ static uint64_t stack_address(const struct snapshot *s)
 	return (s->sregs.ss.base + s->regs.rsp) & UINT32_MAX;
 }
 
-/* What there is instead: the exit before, whose system registers may be older still. */
+/* What there is instead: an exit before, whose system registers may be older still. */
 static void take_last_registers(const struct vcpu *vcpu, struct snapshot *s)
 {
 	s->regs = vcpu->last.regs;
@@ -217,6 +217,12 @@ static bool explain_delivery(const struct vcpu *vcpu, const struct snapshot *s, 
 	return false;
 }
 
+/* The shutdown itself is the last of all, the exit before the one before it. */
+static uint64_t exits_since(const struct vcpu *vcpu, uint64_t at)
+{
+	return vcpu->exits.total - 2 - at;
+}
+
 static void explain_lost(const struct vcpu *vcpu, const struct snapshot *s, struct text *text)
 {
 	add(text,
@@ -224,7 +230,10 @@ static void explain_lost(const struct vcpu *vcpu, const struct snapshot *s, stru
 		"(AMD) keeps no registers of it",
 		vcpu->id);
 	if (s->has_regs)
-		add(text, ", the exit before was at RIP 0x%llx", (unsigned long long)s->regs.rip);
+		add(text, ", %s was at RIP 0x%llx",
+			exits_since(vcpu, vcpu->last.regs_at) ? "an exit shortly before"
+							      : "the exit before",
+			(unsigned long long)s->regs.rip);
 }
 
 static void explain_shutdown(const struct vcpu *vcpu, const struct snapshot *s, struct text *text)
@@ -404,14 +413,13 @@ static void print_sregs(const struct kvm_sregs *s, FILE *out)
 
 static void print_heading(const struct vcpu *vcpu, const struct snapshot *s, FILE *out)
 {
-	/* The shutdown itself is the last of all, the exit before the one before it. */
-	uint64_t age = vcpu->exits.total - 2 - vcpu->last.sregs_at;
-
 	if (!s->is_reset_state)
 		fprintf(out, "Registers of CPU %u:\n", vcpu->id);
 	else
-		fprintf(out, "Registers of CPU %u at the exit before, CR0 and below %s:\n",
-			vcpu->id, age ? "some exits older" : "as well");
+		fprintf(out, "Registers of CPU %u at %s, CR0 and below %s:\n", vcpu->id,
+			exits_since(vcpu, vcpu->last.regs_at) ? "an exit shortly before"
+							      : "the exit before",
+			vcpu->last.sregs_at == vcpu->last.regs_at ? "as well" : "some exits older");
 }
 
 static void print_walk(const struct vcpu *vcpu, const struct snapshot *s, const char *what,

@@ -25,8 +25,13 @@
 #include "vmm/kvm/vcpu_impl.h"
 #include "vmm/kvm/vcpu_trace.h"
 
-/* Exits that bring the system registers along. */
+/*
+ * Exits that bring the registers along, which costs each of them a copy in KVM: all of a short run,
+ * and of a long one only some. With a trace, which tells RIP, all.
+ */
 enum {
+	REGS_FIRST_EXITS = 1024,
+	REGS_EVERY_EXITS = 16,
 	SREGS_FIRST_EXITS = 64,
 	SREGS_EVERY_EXITS = 64
 };
@@ -72,9 +77,11 @@ static int open_vcpu(struct vcpu *vcpu, unsigned cpu_count, struct err *err)
 	}
 	if (vcpu->id == 0)
 		coalesce_attach(kvm, vcpu->run);
-	/* Registers with each exit, for the exit ring: a copy in KVM instead of a system call. */
+	/* Registers with the exit, for the exit ring: a copy in KVM instead of a system call. */
 	if (kvm->has_sync_regs)
 		vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+	else
+		vcpu->last.next_at = UINT64_MAX;
 	return 0;
 }
 
@@ -149,27 +156,38 @@ static struct exit_record *record(struct vcpu *vcpu, enum exit_kind kind, uint64
 }
 
 /* String instructions move `count` elements between memory and the same port. */
+static __attribute__((noinline)) bool move_string(const struct vcpu *vcpu, uint8_t *data)
+{
+	const struct kvm_run *run = vcpu->run;
+	bool claimed = true;
+
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
+		if (run->io.direction == KVM_EXIT_IO_OUT)
+			claimed &= bus_write(vcpu->env.pio, run->io.port, data, run->io.size);
+		else
+			claimed &= bus_read(vcpu->env.pio, run->io.port, data, run->io.size);
+	}
+	return claimed;
+}
+
 static void handle_pio(struct vcpu *vcpu)
 {
-	struct kvm_run *run = vcpu->run;
-	bool is_write = run->io.direction == KVM_EXIT_IO_OUT;
-	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	const struct kvm_run *run = vcpu->run;
+	bool is_write = run->io.direction == KVM_EXIT_IO_OUT, claimed;
+	uint8_t *data = (uint8_t *)vcpu->run + run->io.data_offset;
 	struct exit_record *made =
 		record(vcpu, is_write ? EXIT_KIND_PIO_WRITE : EXIT_KIND_PIO_READ, run->io.port);
-	bool claimed = true;
 
 	made->size = run->io.size;
 	made->count = run->io.count;
-	for (uint32_t i = 0; i < run->io.count; i++) {
-		uint8_t *element = data + (size_t)i * run->io.size;
-
-		if (is_write)
-			claimed &= bus_write(vcpu->env.pio, run->io.port, element, run->io.size);
-		else
-			claimed &= bus_read(vcpu->env.pio, run->io.port, element, run->io.size);
-	}
+	if (__builtin_expect(made->count != 1, 0))
+		claimed = move_string(vcpu, data);
+	else if (is_write)
+		claimed = bus_write(vcpu->env.pio, made->addr, data, made->size);
+	else
+		claimed = bus_read(vcpu->env.pio, made->addr, data, made->size);
 	/* 1, 2 or 4 bytes, in a page of their own. */
-	made->value = load_le64(data) & (UINT64_MAX >> (64 - 8 * run->io.size));
+	made->value = load_le64(data) & (UINT64_MAX >> (64 - 8 * made->size));
 	if (!claimed)
 		exit_ring_note_unclaimed(&vcpu->exits, made);
 }
@@ -213,17 +231,11 @@ static void handle_system_event(struct vcpu *vcpu)
 	}
 }
 
-static void handle_exit(struct vcpu *vcpu)
+static __attribute__((noinline)) void handle_rare_exit(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
 
 	switch (run->exit_reason) {
-	case KVM_EXIT_IO:
-		handle_pio(vcpu);
-		break;
-	case KVM_EXIT_MMIO:
-		handle_mmio(vcpu);
-		break;
 	case KVM_EXIT_INTR:
 		exit_ring_count(&vcpu->exits, EXIT_KIND_INTERRUPTED);
 		break;
@@ -260,6 +272,18 @@ static void handle_exit(struct vcpu *vcpu)
 	}
 }
 
+static inline void handle_exit(struct vcpu *vcpu)
+{
+	uint32_t reason = vcpu->run->exit_reason;
+
+	if (__builtin_expect(reason == KVM_EXIT_IO, 1))
+		handle_pio(vcpu);
+	else if (reason == KVM_EXIT_MMIO)
+		handle_mmio(vcpu);
+	else
+		handle_rare_exit(vcpu);
+}
+
 /* KVM_RUN, and what the guest's processors did before its exit without one. */
 static int enter_guest(struct vcpu *vcpu)
 {
@@ -290,24 +314,36 @@ static void take_exit(struct vcpu *vcpu)
 
 /*
  * A triple fault on AMD leaves KVM with the registers of a reset processor; those of
- * the exit before are then the best there is.
+ * an exit before are then the best there is.
  */
 static void keep_registers(struct vcpu *vcpu)
 {
-	struct kvm_run *run = vcpu->run;
+	const struct kvm_run *run = vcpu->run;
 
-	if (!vcpu->kvm->has_sync_regs || run->exit_reason == KVM_EXIT_SHUTDOWN)
+	if (run->exit_reason == KVM_EXIT_SHUTDOWN)
 		return;
 	vcpu->last.regs = run->s.regs.regs;
+	vcpu->last.regs_at = vcpu->exits.total;
 	vcpu->last.has_regs = true;
-	if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS) {
-		vcpu->last.sregs = run->s.regs.sregs;
-		vcpu->last.sregs_at = vcpu->exits.total;
-		vcpu->last.has_sregs = true;
-	}
-	run->kvm_valid_regs = KVM_SYNC_X86_REGS;
-	if (vcpu->exits.total < SREGS_FIRST_EXITS || vcpu->exits.total % SREGS_EVERY_EXITS == 0)
-		run->kvm_valid_regs |= KVM_SYNC_X86_SREGS;
+	if (!(run->kvm_valid_regs & KVM_SYNC_X86_SREGS))
+		return;
+	vcpu->last.sregs = run->s.regs.sregs;
+	vcpu->last.sregs_at = vcpu->exits.total;
+	vcpu->last.has_sregs = true;
+}
+
+/* What the next exit is to bring, and which one after it has to be thought of again. */
+static void want_registers(struct vcpu *vcpu)
+{
+	uint64_t total = vcpu->exits.total;
+	bool is_early = total < REGS_FIRST_EXITS || vcpu->env.trace;
+
+	vcpu->last.next_at = is_early ? 0 : (total / REGS_EVERY_EXITS + 1) * REGS_EVERY_EXITS;
+	vcpu->run->kvm_valid_regs = 0;
+	if (is_early || total % REGS_EVERY_EXITS == 0)
+		vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+	if (total < SREGS_FIRST_EXITS || total % SREGS_EVERY_EXITS == 0)
+		vcpu->run->kvm_valid_regs |= KVM_SYNC_X86_SREGS;
 }
 
 /*
@@ -361,8 +397,11 @@ static void run_guest(struct vcpu *vcpu)
 			boot_timer_note(vcpu->env.boot_timer, BOOT_STEP_EXIT);
 			vcpu->env.boot_timer = NULL;
 		}
-		keep_registers(vcpu);
+		if (vcpu->run->kvm_valid_regs)
+			keep_registers(vcpu);
 		take_exit(vcpu);
+		if (vcpu->run->kvm_valid_regs || vcpu->exits.total >= vcpu->last.next_at)
+			want_registers(vcpu);
 		if (__builtin_expect(vcpu->debugger != NULL, 0))
 			finish_step(vcpu);
 		return;

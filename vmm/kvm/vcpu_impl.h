@@ -24,14 +24,15 @@ enum {
 };
 
 /*
- * Registers as KVM handed them out with the last exit that left them intact. The system
- * registers cost more, so they come with the first exits and only now and then later.
+ * Registers as KVM handed them out with an exit that left them intact: the first exits bring them,
+ * and later each so many do. The system registers cost more, so they are older still.
  */
 struct vcpu_last_regs {
 	bool has_regs, has_sregs;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
-	uint64_t sregs_at; /* exits.total when they were taken */
+	uint64_t regs_at, sregs_at; /* exits.total when they were taken */
+	uint64_t next_at;	    /* exits.total when they are to be asked for */
 };
 
 struct vcpu {
