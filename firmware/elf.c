@@ -404,16 +404,34 @@ static int put_pages(struct gmem *mem, uint64_t paddr, const uint8_t *data, uint
 	return 0;
 }
 
+static bool ends_with_zeros(const uint8_t *data, uint64_t len)
+{
+	uint64_t part = MIN(len, (uint64_t)PAGE_BYTES);
+
+	return is_zero(data + len - part, part);
+}
+
+/*
+ * Straight to its place, without a copy between; only behind a page of zeros by way of `buf`, for
+ * there may be more of them. What is in `buf` is looked at there: reading memory that nobody has
+ * written to would cost it its huge page.
+ */
 static int load_segment(const struct elf_segment *segment, const struct source *source,
 	struct gmem *mem, uint8_t *buf)
 {
+	bool in_zeros = false;
+
 	for (uint64_t done = 0; done < segment->file_size;) {
 		uint64_t part = MIN(segment->file_size - done, (uint64_t)CHUNK_BYTES);
+		uint8_t *to = in_zeros ? buf : gmem_ptr(mem, segment->paddr + done, part);
 
-		if (!source_read(source, segment->offset + done, buf, part))
-			return -EIO;
-		if (put_pages(mem, segment->paddr + done, buf, part) < 0)
+		if (!to)
 			return -EFAULT;
+		if (!source_read(source, segment->offset + done, to, part))
+			return -EIO;
+		if (in_zeros && put_pages(mem, segment->paddr + done, buf, part) < 0)
+			return -EFAULT;
+		in_zeros = ends_with_zeros(to, part);
 		done += part;
 	}
 	return 0;

@@ -102,18 +102,18 @@ uint64_t kernel_identity_number(const struct kernel_identity *identity)
 
 /* ---- Pages ---- */
 
-/* Adds up whole pages, 64 bytes at a time. Finds damage; no secret would make it stronger. */
+/* Adds up whole pages, 256 bytes at a time. Finds damage; no secret would make it stronger. */
 static void add_pages(const uint8_t *pages, uint64_t len, struct sum *sum)
 {
 	for (const uint8_t *p = pages; p < pages + len; p += PAGE_BYTES) {
 		const lane_t *lane = (const lane_t *)p, *end = (const lane_t *)(p + PAGE_BYTES);
-		lane_t sums[LANES] = {lane[0], lane[1], lane[2], lane[3]};
+		lane_t sums[LANES] = {{0}};
 
-		for (lane += LANES; lane < end; lane += LANES) {
-			sums[0] += lane[0];
-			sums[1] += lane[1];
-			sums[2] += lane[2];
-			sums[3] += lane[3];
+		for (; lane < end; lane += 4 * LANES) {
+			sums[0] += lane[0] + lane[4] + lane[8] + lane[12];
+			sums[1] += lane[1] + lane[5] + lane[9] + lane[13];
+			sums[2] += lane[2] + lane[6] + lane[10] + lane[14];
+			sums[3] += lane[3] + lane[7] + lane[11] + lane[15];
 		}
 		sum->low = (sum->low + mix(sums, sizeof(sums))) * UINT64_C(0x9e3779b97f4a7c15);
 		sum->high += sum->low ^ sum->low >> 31;
