@@ -381,11 +381,6 @@ int elf_parse_any(
 	return ret;
 }
 
-static bool is_zero(const uint8_t *data, uint64_t len)
-{
-	return !len || (!data[0] && !memcmp(data, data + 1, len - 1));
-}
-
 /*
  * Up to a third of a kernel's segments is zeros (its bss is part of the file):
  * writing them would make the host find memory for pages that are zero already.
@@ -395,7 +390,7 @@ static int put_pages(struct gmem *mem, uint64_t paddr, const uint8_t *data, uint
 	while (len) {
 		uint64_t part = MIN(len, PAGE_BYTES - (paddr & (PAGE_BYTES - 1)));
 
-		if (!is_zero(data, part) && gmem_write(mem, paddr, data, part) < 0)
+		if (!util_is_zero(data, part) && gmem_write(mem, paddr, data, part) < 0)
 			return -EFAULT;
 		paddr += part;
 		data += part;
@@ -408,7 +403,7 @@ static bool ends_with_zeros(const uint8_t *data, uint64_t len)
 {
 	uint64_t part = MIN(len, (uint64_t)PAGE_BYTES);
 
-	return is_zero(data + len - part, part);
+	return util_is_zero(data + len - part, part);
 }
 
 /*

@@ -120,11 +120,6 @@ static void add_pages(const uint8_t *pages, uint64_t len, struct sum *sum)
 	}
 }
 
-static bool is_zero_page(const uint8_t *page)
-{
-	return !page[0] && !memcmp(page, page + 1, PAGE_BYTES - 1);
-}
-
 /* ---- Writing ---- */
 
 /* False when there are more than there is room for. */
@@ -155,7 +150,7 @@ static int find_extents(struct header *header, const struct gmem *mem)
 
 		if (!page)
 			return -EFAULT;
-		if (!is_zero_page(page) && !add_page(header, gpa))
+		if (!util_is_zero(page, PAGE_BYTES) && !add_page(header, gpa))
 			return -E2BIG;
 	}
 	return 0;

@@ -165,6 +165,26 @@ static void test_clock_goes_forward(void **state)
 	assert_true(after_ns >= before_ns);
 }
 
+static void test_zeros_of_any_length_and_place(void **state)
+{
+	static _Alignas(16) uint8_t bytes[1024];
+
+	(void)state;
+	assert_true(util_is_zero(bytes, 0));
+	for (unsigned start = 0; start < 18; start++)
+		for (unsigned len = 1; len < 800; len += start % 2 ? 7 : 255) {
+			assert_true(util_is_zero(bytes + start, len));
+			for (unsigned at = 0; at < len; at++) {
+				bytes[start + at] = 0x10;
+				assert_false(util_is_zero(bytes + start, len));
+				bytes[start + at] = 0;
+			}
+			bytes[start + len] = 1;
+			assert_true(util_is_zero(bytes + start, len));
+			bytes[start + len] = 0;
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +195,7 @@ int main(void)
 		cmocka_unit_test(test_low_bytes_of_each_width),
 		cmocka_unit_test(test_edit_distance),
 		cmocka_unit_test(test_whole_reads_and_writes),
+		cmocka_unit_test(test_zeros_of_any_length_and_place),
 		cmocka_unit_test(test_failed_assertion_ends_the_program),
 		cmocka_unit_test(test_clock_goes_forward),
 	};

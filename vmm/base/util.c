@@ -72,6 +72,36 @@ void util_format_size(uint64_t bytes, char *buf, size_t size)
 		bytes == 1 ? "byte" : units[unit]);
 }
 
+typedef uint64_t lane_t __attribute__((vector_size(16)));
+
+/* Of aligned blocks of 256 bytes. */
+static bool are_blocks_zero(const void *data, uint64_t len)
+{
+	const lane_t *lane = data, *end = lane + len / sizeof(*lane);
+	lane_t found = {0};
+
+	for (; lane < end && !(found[0] | found[1]); lane += 16)
+		found |= lane[0] | lane[1] | lane[2] | lane[3] | lane[4] | lane[5] | lane[6] |
+			lane[7] | lane[8] | lane[9] | lane[10] | lane[11] | lane[12] | lane[13] |
+			lane[14] | lane[15];
+	return !(found[0] | found[1]);
+}
+
+bool util_is_zero(const void *data, uint64_t len)
+{
+	const uint8_t *bytes = data;
+	bool is_aligned = (uintptr_t)data % sizeof(lane_t) == 0;
+	uint64_t whole = is_aligned ? len & ~UINT64_C(255) : 0;
+
+	if (len >= 8 && load_le64(data))
+		return false;
+	if (!are_blocks_zero(data, whole))
+		return false;
+	len -= whole;
+	bytes += whole;
+	return !len || (!bytes[0] && !memcmp(bytes, bytes + 1, len - 1));
+}
+
 int64_t util_pread_full(int fd, void *buf, uint64_t len, uint64_t offset)
 {
 	uint64_t done = 0;

@@ -144,6 +144,9 @@ unsigned util_edit_distance(const char *a, const char *b);
 /* "22.3 MiB", for people: rounded, without decimals where it is whole. */
 void util_format_size(uint64_t bytes, char *buf, size_t size);
 
+/* All of the bytes are zero. Quick where the first are not, and for whole pages. */
+bool util_is_zero(const void *data, uint64_t len);
+
 /*
  * Write or read the whole buffer, going on after EINTR and short transfers.
  * util_read_full stops at end of file. Result: bytes moved or -errno.
