@@ -17,6 +17,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "firmware/layout.h"
 
@@ -406,40 +407,68 @@ static bool ends_with_zeros(const uint8_t *data, uint64_t len)
 	return util_is_zero(data + len - part, part);
 }
 
+struct loader {
+	const struct source *source;
+	struct gmem *mem;
+	uint8_t *buf; /* CHUNK_BYTES, made when it is needed */
+};
+
+/* By way of a buffer, which is no part of the heap: a heap that has grown for it stays large. */
+static int load_between_zeros(
+	struct loader *loader, uint64_t offset, uint64_t paddr, uint64_t len, bool *in_zeros)
+{
+	if (!loader->buf) {
+		void *buf = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (buf == MAP_FAILED)
+			return -ENOMEM;
+		loader->buf = buf;
+	}
+	if (!source_read(loader->source, offset, loader->buf, len))
+		return -EIO;
+	*in_zeros = ends_with_zeros(loader->buf, len);
+	return put_pages(loader->mem, paddr, loader->buf, len);
+}
+
 /*
- * Straight to its place, without a copy between; only behind a page of zeros by way of `buf`, for
- * there may be more of them. What is in `buf` is looked at there: reading memory that nobody has
+ * Straight to its place, without a copy between; only behind a page of zeros by way of a buffer, for
+ * there may be more of them. They are looked at in the buffer: reading memory that nobody has
  * written to would cost it its huge page.
  */
-static int load_segment(const struct elf_segment *segment, const struct source *source,
-	struct gmem *mem, uint8_t *buf)
+static int load_segment(struct loader *loader, const struct elf_segment *segment)
 {
 	bool in_zeros = false;
+	int ret = 0;
 
-	for (uint64_t done = 0; done < segment->file_size;) {
-		uint64_t part = MIN(segment->file_size - done, (uint64_t)CHUNK_BYTES);
-		uint8_t *to = in_zeros ? buf : gmem_ptr(mem, segment->paddr + done, part);
+	for (uint64_t done = 0, part; done < segment->file_size && ret == 0; done += part) {
+		uint64_t offset = segment->offset + done, paddr = segment->paddr + done;
+		uint8_t *to;
 
+		part = MIN(segment->file_size - done, (uint64_t)CHUNK_BYTES);
+		if (in_zeros) {
+			ret = load_between_zeros(loader, offset, paddr, part, &in_zeros);
+			continue;
+		}
+		to = gmem_ptr(loader->mem, paddr, part);
 		if (!to)
 			return -EFAULT;
-		if (!source_read(source, segment->offset + done, to, part))
+		if (!source_read(loader->source, offset, to, part))
 			return -EIO;
-		if (in_zeros && put_pages(mem, segment->paddr + done, buf, part) < 0)
-			return -EFAULT;
 		in_zeros = ends_with_zeros(to, part);
-		done += part;
 	}
-	return 0;
+	return ret;
 }
 
 int elf_load(const struct elf_image *image, const struct source *source, struct gmem *mem)
 {
-	uint8_t *buf = malloc(CHUNK_BYTES);
-	int ret = buf ? 0 : -ENOMEM;
+	struct loader loader = {.source = source, .mem = mem};
+	int ret = 0;
 
 	for (unsigned i = 0; i < image->segment_count && ret == 0; i++)
-		ret = load_segment(&image->segments[i], source, mem, buf);
-	free(buf);
+		ret = load_segment(&loader, &image->segments[i]);
+	if (loader.buf)
+		munmap(loader.buf, CHUNK_BYTES);
 	return ret;
 }
 

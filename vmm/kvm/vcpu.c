@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "vmm/core/trace.h"
@@ -441,11 +442,21 @@ static void park(struct vcpu *vcpu)
 	pthread_mutex_unlock(&vcpu->lock);
 }
 
+/* The thread names itself: for another's name the C library has to go through /proc. */
+static void name_thread(unsigned id)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu%u", id);
+	prctl(PR_SET_NAME, name);
+}
+
 static void *vcpu_thread(void *opaque)
 {
 	struct vcpu *vcpu = opaque;
 	unsigned wants;
 
+	name_thread(vcpu->id);
 	kick_attach(vcpu->run);
 	if (vcpu->env.trace)
 		trace_attach(vcpu->env.trace, vcpu->id);
@@ -480,7 +491,6 @@ static void *vcpu_thread(void *opaque)
 
 int vcpu_start(struct vcpu *vcpu, struct err *err)
 {
-	char name[16];
 	int ret;
 
 	ASSERT(!vcpu->has_thread);
@@ -492,8 +502,6 @@ int vcpu_start(struct vcpu *vcpu, struct err *err)
 	if (ret)
 		return err_set(err, EXIT_CODE_INTERNAL, ret,
 			"can't make a thread for processor %u: %s", vcpu->id, strerror(ret));
-	snprintf(name, sizeof(name), "vcpu%u", vcpu->id);
-	pthread_setname_np(vcpu->thread, name);
 	return 0;
 }
 
