@@ -133,11 +133,13 @@
 		"each event has a line of its own. --perfetto OUT.json writes it for "             \
 		"ui.perfetto.dev and chrome://tracing, --html OUT.html as a page with a "          \
 		"timeline that needs no network; - is standard output.")                           \
-	TOOL(bench, "boot|report [OPTIONS]", "", "measure starts, beside containers and others",   \
+	TOOL(bench, "boot|merge|report [OPTIONS]", "",                                             \
+		"measure starts, beside containers and others",                                    \
 		"boot starts the same static program in vmm, in the containers and in the other "  \
 		"programs for virtual machines that are installed, and by itself, in turn, and "   \
 		"writes what each start took: time, processor time, exits, memory. report makes "  \
-		"the report of a result again. vmm bench boot --help lists the options.")
+		"the report of a result again, merge one result of several. "                      \
+		"vmm bench boot --help lists the options.")
 
 struct verb {
 	const char *name;

@@ -61,7 +61,13 @@ check "--help names every peer" refuses 0 "qemu-microvm, qemu-q35, kvmtool, fire
 check "without a word" refuses 2 "Usage: vmm bench boot"
 check "another word" refuses 2 "did you mean boot?" bot
 check "a peer that is none" refuses 2 "did you mean runc?" boot --against rnuc
-check "a part that is none" refuses 2 "known: exits, port, idle, memory" boot --skip xyz
+check "a part that is none" refuses 2 "known: rounds, exits, port, idle, memory" boot --skip xyz
+check "all parts left out" refuses 2 "leaves nothing to measure" boot \
+	--skip rounds,exits,port,idle,memory
+check "hosts by a command that is none" refuses 2 "there is no command 'no-such command'" boot \
+	--fresh-hosts "no-such command"
+check "hosts by an open quote" refuses 2 "is no command" boot --fresh-hosts "env '"
+check "hosts in real time alone" refuses 2 "without --fresh-hosts" boot --real-time-hosts env
 check "a number that is none" refuses 2 "is no number from 1 to 1000" boot --runs 0
 check "an option that is none" refuses 2 "there is no option or place for --fast" boot --fast
 check "a folder without guests" refuses 4 "there is no $work/default/vmlinuz-cloud" boot \
@@ -113,5 +119,137 @@ print(1 + sum(len(case["runs"]) for case in json.load(open(sys.argv[1]))["cases"
 check "the JSON comes back as it was" python3 -c 'import json, sys
 assert json.load(open(sys.argv[1])) == json.load(open(sys.argv[2]))' \
 	"$recorded" "$work/report/result.json"
+
+# ---- In parts, each in a fresh host: tests/fake/bench_host stands for one ----
+
+# in_hosts STATUS NAME BEHAVIOUR... [OPTION...]: the recorded result again, from parts, in
+# $work/NAME; it ends so. What it said is in $work/NAME.text.
+in_hosts() {
+	local wanted=$1 name=$2 status=0 behaviour=()
+	shift 2
+	while [[ ${1-} == *:* ]]; do
+		behaviour+=("$1")
+		shift
+	done
+	mkdir -p "$work/$name-state"
+	timeout 120 "$vmm" bench boot --output "$work/$name" --guests "$work" --fresh-hosts \
+		"'$here/../fake/bench_host' '$recorded' '$work/$name-state' ${behaviour[*]} --" "$@" \
+		>"$work/$name.text" 2>&1 </dev/null || status=$?
+	if [ "$status" -ne "$wanted" ] || grep -q Traceback "$work/$name.text"; then
+		printf 'exit status %s\n' "$status"
+		cat "$work/$name.text"
+		return 1
+	fi
+}
+
+# is_as_recorded NAME: its rounds, medians and goals are those of the recorded result.
+is_as_recorded() {
+	python3 - "$recorded" "$work/$1/result.json" <<'EOS'
+import json
+import sys
+
+old, new = (json.load(open(path)) for path in sys.argv[1:])
+assert new["rounds"] == list(range(1, 10)), new["rounds"]
+assert new["settings"]["runs"] == 9
+assert [case["name"] for case in old["cases"]] == [case["name"] for case in new["cases"]]
+for before, after in zip(old["cases"], new["cases"]):
+    for key in ("summary", "steps", "step_cpu", "argv"):
+        assert before[key] == after[key], (before["name"], key)
+    assert [run["up"] for run in before["runs"]] == [run["up"] for run in after["runs"]]
+for key in ("exits", "port", "idle", "memory", "goals"):
+    assert old[key] == new[key], key
+assert new["exits"] and new["port"]
+assert not new["not_measured"]
+EOS
+}
+
+# has_ended FILE: the process whose number is in it.
+has_ended() {
+	! kill -0 "$(cat "$1")" 2>/dev/null
+}
+
+# lacks FILE TEXT
+lacks() {
+	! grep -qF -- "$2" "$1"
+}
+
+# said NAME TEXT...
+said() {
+	local name=$1
+	shift
+	holds "$work/$name.text" "$@"
+}
+
+check "parts of a run in hosts of their own" in_hosts 0 parts --at-once 3
+check "come to the result of a run in one" is_as_recorded parts
+check "and to a report of all, which says how many hosts" holds "$work/parts/report.md" \
+	"each in a host of its own that was started for it: 5 hosts" "## Exits" "## Port writes"
+check "each host has its rounds" holds "$work/parts-state/arguments" \
+	"--first-round 1 --runs 3" "--first-round 4 --runs 3" "--first-round 7 --runs 3"
+check "a host that freezes once" in_hosts 0 once 4:freeze=1 --patience 3 --at-once 3
+check "costs only the round it was at" holds "$work/once-state/arguments" \
+	"--first-round 5 --runs 2"
+check "and the result is whole" is_as_recorded once
+check "it is said meanwhile" said once "rounds 4 to 6: it froze at round 5: vmm-elf"
+check "and in the head of the report" holds "$work/once/report.md" "6 hosts" \
+	"at round 5: vmm-elf; its round 4 counts; round 5 was begun again in another host"
+check "nothing of it is left" has_ended "$work/once-state/frozen"
+check "a guest that stalls and is skipped" in_hosts 0 skip 4:stall=1 --patience 3 --at-once 3
+check "costs no host" holds "$work/skip/report.md" "5 hosts." "started again, and does not count: \
+1 of vmm-elf."
+check "and the result is whole" is_as_recorded skip
+check "a part that freezes always: exit status 5" in_hosts 5 always exits:freeze=9 --patience 3 \
+	--at-once 4
+check "after three hosts, which is said" said always "exits and port: given up, after 3 hosts" \
+	"Not measured: exits and port: given up after 3 hosts; the last one froze at"
+check "and all else is in the report" holds "$work/always/report.md" "## Equal configuration" \
+	"| vmm --machine micro |"
+check "and nothing of the part" lacks "$work/always/report.md" "## Exits"
+check "a part that fails and then does not" in_hosts 0 twice exits:fail=2
+check "is whole" is_as_recorded twice
+check "and its failures are told" holds "$work/twice/report.md" \
+	"failed after" "exit status 1: vmm bench: the fake host fails."
+check "a part that fails always, in its second round" in_hosts 5 rounds 7:fail=9 8-:fail=9 \
+	--skip exits,port,idle,memory
+check "leaves what it had measured" said rounds "7 runs of each in turn" \
+	"Not measured: rounds 7 to 9: rounds 8 to 9 of them, given up after 3 hosts; the last one failed at"
+check "when no part can be measured: exit status 1" in_hosts 1 none idle:fail=9 --skip \
+	rounds,exits,port,memory
+check "with a sentence" said none "vmm bench: nothing was measured: idle failed at"
+check "where KVM can't be used no other host is tried" in_hosts 3 refused exits:refuse --skip \
+	rounds,port,idle,memory
+check "and it is said once" said refused "vmm bench: /dev/kvm can't be opened."
+check "with one host" test "$(wc -l <"$work/refused-state/arguments")" = 1
+
+is_ended_whole() {
+	local pid
+	mkdir -p "$work/ended-state"
+	"$vmm" bench boot --output "$work/ended" --guests "$work" --fresh-hosts \
+		"'$here/../fake/bench_host' '$recorded' '$work/ended-state' exits:freeze=9 --" \
+		--skip rounds,port,idle,memory >"$work/ended.text" 2>&1 </dev/null &
+	pid=$!
+	while ! [ -s "$work/ended-state/frozen" ]; do
+		kill -0 "$pid" || return 1
+		sleep 0.05
+	done
+	kill "$pid"
+	wait "$pid"
+	[ "$?" -eq 143 ] && has_ended "$work/ended-state/frozen"
+}
+check "SIGTERM ends its hosts with it" is_ended_whole
+
+# ---- Results put together by hand ----
+
+check "results of parts can be merged by hand" refuses 0 "GOALS" merge \
+	"$work"/parts/parts/host-?/result.json --output "$work/merged"
+check "and come to the same" is_as_recorded merged
+changed 'r["files"]["init"]["sha256"] = "0" * 64'
+check "but not with one of another file" refuses 1 "the results differ in init" merge "$recorded" \
+	"$work/bad.json"
+changed 'r["clock"] = "time"'
+check "or of another clock" refuses 1 "different clocks" merge "$recorded" "$work/bad.json"
+changed 'r["cases"][0]["runs"] = 7'
+check "or a damaged one" refuses 1 "is damaged" merge "$recorded" "$work/bad.json"
+check "merge without a result" refuses 2 "results" merge
 
 finish

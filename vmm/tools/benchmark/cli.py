@@ -5,20 +5,26 @@ import difflib
 import json
 import math
 import os
+import shlex
 import shutil
+import signal
 import sys
 import tempfile
 
-from . import boot, output
+from . import boot, merge, output
+from .hosts import TRIES, Hosts
 from .problem import EXIT_USAGE, Problem
 from .programs import PEERS, find_vmm
+from .voice import Voice
 
 USAGE = """\
 Usage: vmm bench boot [OPTIONS]
+       vmm bench merge RESULT.json... [--output DIR]
        vmm bench report RESULT.json [--output DIR]
 
 boot: starts the same static program in vmm, in the containers and in the other programs for
 virtual machines that are installed, and by itself, in turn; and writes what each start took.
+merge: makes one result of several of the same programs and files, and its report.
 report: writes the report of an earlier result again.
 
   --against NAME[,NAME...]  only these beside vmm; may be given again. Default: all that are here.
@@ -35,11 +41,27 @@ report: writes the report of an earlier result again.
   --guests DIR              where default/vmlinuz-cloud and micro/ are. Default: guest/ beside vmm
   --output DIR              where the results go. Default: ./vmm-bench
   -q, --quiet               only the table
+
+Where starting many machines may freeze the host, as an emulated one:
+  --fresh-hosts COMMAND     measure in parts, each in a fresh host, which is what COMMAND runs
+                            `vmm bench boot` in, like "scripts/with-kvm --icount --rw $PWD". What
+                            freezes or fails is started again in another, until {tries} hosts after
+                            one another got no further with it.
+  --real-time-hosts COMMAND the same, for the parts idle and memory
+  --at-once N               so many hosts at a time. Default: 1
+  --batch N                 so many rounds in one host. Default: 3, and 2 with --quick
+  --patience SECONDS        where no step ends for so long, the start that is under way is ended
+                            and made again; where that does not help within as long again, the
+                            host is frozen. Default: 60
+  --first-round N           the number of the first round, which has to do with the order in it
+  --progress                a line on standard error for each step; a line `skip` on standard
+                            input ends the start that is under way
   -h, --help                this text
 
 Results: result.json (all of it), result.csv (a line for each run), report.html, report.md,
 and the report's charts as SVG.
-Exit status: 0; 1 failed; 2 the command line is wrong; 3 KVM can't be used; 4 a file is missing.
+Exit status: 0; 1 failed; 2 the command line is wrong; 3 KVM can't be used; 4 a file is missing;
+5 some parts could not be measured in any host: the report has all others, and says which.
 """
 
 
@@ -70,12 +92,25 @@ def numbers(text):
     return [parse(word) for word in word_list(text)] or parse(text)
 
 
+def command(text):
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("'%.200s' is no command: %s" % (text, error)) from error
+    if not words or not shutil.which(words[0]):
+        raise argparse.ArgumentTypeError("there is no command '%.200s'" % text)
+    return words
+
+
 def make_parser(verb):
     parser = Parser(prog="vmm bench", add_help=False, allow_abbrev=False)
     parser.add_argument("--output", default="vmm-bench")
     parser.add_argument("-q", "--quiet", action="store_true")
     if verb == "report":
         parser.add_argument("result")
+        return parser
+    if verb == "merge":
+        parser.add_argument("results", nargs="+")
         return parser
     parser.add_argument("--against", action="append", type=word_list)
     parser.add_argument("--only", action="extend", type=word_list, default=[])
@@ -87,6 +122,13 @@ def make_parser(verb):
     parser.add_argument("--budget", dest="budget_mib", type=number(64, 1 << 24))
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--guests")
+    parser.add_argument("--fresh-hosts", dest="hosts", type=command)
+    parser.add_argument("--real-time-hosts", type=command)
+    parser.add_argument("--at-once", type=number(1, 64), default=1)
+    parser.add_argument("--batch", type=number(1, 1000))
+    parser.add_argument("--patience", dest="patience_s", type=number(1, 100000), default=60)
+    parser.add_argument("--first-round", type=number(1, 1000), default=1)
+    parser.add_argument("--progress", action="store_true")
     return parser
 
 
@@ -107,8 +149,13 @@ def complete(options):
     check_words(options.skip, list(boot.PARTS), "--skip")
     options.against = list(dict.fromkeys(options.against))
     if options.quick:
-        options.skip = list(boot.PARTS)
+        options.skip = [part for part in boot.PARTS if part != "rounds"]
+    if set(options.skip) == set(boot.PARTS):
+        raise Problem("--skip leaves nothing to measure", "", EXIT_USAGE)
+    if options.real_time_hosts and not options.hosts:
+        raise Problem("--real-time-hosts is of no use without --fresh-hosts", "", EXIT_USAGE)
     options.runs = options.runs or (3 if options.quick else 9)
+    options.batch = options.batch or (2 if options.quick else 3)
     options.vmm = find_vmm()
     if not options.vmm:
         raise Problem("there is no vmm near this program", "start it as: vmm bench boot")
@@ -126,16 +173,14 @@ def make_output(folder):
                       ) from error
 
 
-def run_boot(options, say):
+def run_boot(options, save, say):
     # In memory where there is such a place: disks are no part of this.
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     work = tempfile.mkdtemp(prefix="vmm-bench-", dir=place)
     try:
-        result = boot.measure(options, work,
-                              lambda so_far: output.write_all(so_far, options.output), say)
+        return boot.measure(options, work, save, say)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return result
 
 
 def finite(text):
@@ -161,15 +206,28 @@ def read_result(path):
 
 
 def usage(file, status):
-    print(USAGE.format(peers=", ".join(PEERS)), end="", file=file)
+    print(USAGE.format(peers=", ".join(PEERS), tries=TRIES), end="", file=file)
     return status
+
+
+def read_and_use(paths, use):
+    """use(the results); what is not as this program writes it is told so."""
+    results = [read_result(path) for path in paths]
+    try:
+        return use(results)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise Problem("the result %.200s is damaged" % " or ".join(paths)) from error
+
+
+def end_by_signal(number, _frame):
+    raise SystemExit(128 + number)
 
 
 def run(words):
     if not words or words[0] in ("-h", "--help"):
         return usage(sys.stdout if words else sys.stderr, 0 if words else EXIT_USAGE)
     verb = words[0]
-    check_words([verb], ["boot", "report"], "")
+    check_words([verb], ["boot", "merge", "report"], "")
     if "-h" in words or "--help" in words:
         return usage(sys.stdout, 0)
     options = make_parser(verb).parse_args(words[1:])
@@ -177,25 +235,29 @@ def run(words):
         complete(options)
     make_output(options.output)
 
-    def say(text):
-        if not options.quiet:
-            print("bench: " + text, file=sys.stderr, flush=True)
+    say = Voice(options.quiet, getattr(options, "progress", False))
+    status = 0
+
+    def save(result):
+        text = output.text_of(result)
+        output.write_all(result, options.output)
+        return text
 
     if verb == "report":
-        result = read_result(options.result)
-        try:
-            text = output.text_of(result)
-            output.write_all(result, options.output)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            raise Problem("the result %.200s is damaged" % options.result) from error
+        text = read_and_use([options.result], lambda results: save(results[0]))
+    elif verb == "merge":
+        text = read_and_use(options.results, lambda results: save(merge.merge(results)))
     else:
-        result = run_boot(options, say)
-        output.write_all(result, options.output)
-        text = output.text_of(result)
+        signal.signal(signal.SIGTERM, end_by_signal)
+        if options.hosts:
+            result, status = Hosts(options, save, say).run()
+        else:
+            result = run_boot(options, save, say)
+        text = save(result)
     # What another's result holds is no command for this terminal.
     print("".join(char if char.isprintable() or char == "\n" else "?" for char in text), end="")
     say("the report is %s" % os.path.join(options.output, "report.html"))
-    return 0
+    return status
 
 
 def main(words):

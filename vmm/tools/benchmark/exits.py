@@ -81,6 +81,7 @@ class Tracer:
             pass
 
     def arm(self):
+        self.disarm()
         write("trace", "")
         for event, trigger in self.EVENTS.items():
             write("events/%s/trigger" % event, trigger, "a")
@@ -119,9 +120,8 @@ def measure_case(runner, tracer, case, is_vmx):
     copy = os.path.join(runner.plan.work, "count-")
     snapshots = ["--snapshot=%s=%s" % (tracer.hist("kvm/" + event), copy + event)
                  for event in COUNTED]
-    tracer.arm()
     try:
-        run = runner.spawn(case, "--kill", *snapshots)
+        run = runner.spawn(case, "--kill", *snapshots, prepare=tracer.arm)
         lines = tracer.lines()
     finally:
         tracer.disarm()
@@ -141,7 +141,8 @@ def measure_case(runner, tracer, case, is_vmx):
     }
 
 
-def measure(runner, cases, say):
+def measure(runner, cases, say, save):
+    """Calls save(what there is so far) after each machine."""
     found = []
     is_vmx = os.path.isdir("/sys/module/kvm_intel")
     try:
@@ -150,9 +151,10 @@ def measure(runner, cases, say):
                 if not case.is_machine:
                     continue
                 say("counting exits of %s" % case.name)
+                say.tick(case.name)
                 one = measure_case(runner, tracer, case, is_vmx)
                 if one:
                     found.append(one)
+                save(found)
     except (Problem, OSError) as problem:
         say("no exits by kind: %s" % problem)
-    return found

@@ -4,9 +4,10 @@ run, and how many there can be. The guest's init sleeps; no run is timed here.
 
 import os
 import re
-import signal
 import subprocess
 import time
+
+from .processes import family, kill_all, read_lines, tasks
 
 IDLE_S = 10
 SETTLE_S = 2
@@ -20,14 +21,6 @@ ROWS = {"vmm-elf": 10, "vmm-micro": 200, "qemu-microvm-elf": 5, "qemu-q35-elf": 
         "runc": 10}
 KVM_DEBUG = "/sys/kernel/debug/kvm"
 MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ")
-
-
-def read_lines(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().splitlines()
-    except OSError:
-        return []
 
 
 def available():
@@ -71,23 +64,6 @@ def guest_and_rest(pid, guest_bytes):
     return guest * 1024, (sum(kib for _, _, kib in maps) - guest) * 1024
 
 
-def family(pid):
-    """The process and all below it."""
-    pids = [pid]
-    for parent in pids:
-        for task in tasks(parent):
-            for word in " ".join(read_lines("/proc/%d/task/%d/children" % (parent, task))).split():
-                pids.append(int(word))
-    return pids
-
-
-def tasks(pid):
-    try:
-        return [int(name) for name in os.listdir("/proc/%d/task" % pid)]
-    except OSError:
-        return []
-
-
 def threads(pids):
     """(ns on a CPU of all threads, how often those have waited that run no guest)."""
     ran = waits = 0
@@ -106,6 +82,10 @@ def threads(pids):
 def exits():
     lines = read_lines(os.path.join(KVM_DEBUG, "exits"))
     return int(lines[0]) if lines else None
+
+
+def takes_part(case):
+    return case.name in ROWS and bool(case.idle_argv)
 
 
 class Fleet:
@@ -138,11 +118,7 @@ class Fleet:
     def stop(self):
         """All at once: their ends, in which KVM waits, run beside each other."""
         for process in self.processes:
-            for pid in reversed(family(process.pid)):
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except OSError:
-                    pass
+            kill_all(reversed(family(process.pid)))
         for process in self.processes:
             process.wait()
         # A container's manager that was killed removed nothing.
@@ -196,6 +172,7 @@ def grow(fleet, before, say):
     if not has_room(fleet, before):
         say("%s: no memory for more than %d" % (fleet.case.name, len(fleet.processes)))
         return False
+    say.tick("%s, number %d" % (fleet.case.name, len(fleet.processes) + 1))
     if not fleet.start():
         say("%s: number %d did not come up" % (fleet.case.name, len(fleet.processes)))
         return False
@@ -239,7 +216,7 @@ def measure(plan, cases, options, result, save, say):
         subprocess.run(["mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug"],
                        capture_output=True, check=False)
     for case in cases:
-        if case.name in ROWS and case.idle_argv:
+        if takes_part(case):
             say("idle: %s" % case.name)
             measure_case(plan, case, options, result, say)
             save()

@@ -59,6 +59,7 @@ def bring_all(plan, cases, say):
             continue
         seen.add(case.who)
         say("bringing what %s opens into memory" % case.who)
+        say.tick(case.who)
         paths = opened_files(case.argv, plan.environment, plan.work)
         # The kernel opens a program's loader, which strace does not see.
         for path in paths + [LOADER]:

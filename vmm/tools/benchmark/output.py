@@ -19,7 +19,7 @@ def csv_of(result):
     writer.writerow([*COLUMNS, *("step_" + key for key in steps)])
     for case in result["cases"]:
         for number, run in enumerate(case["runs"], 1):
-            first = [case["name"], case["table"], case["kernel"], number]
+            first = [case["name"], case["table"], case["kernel"], run.get("round", number)]
             writer.writerow(first + [run.get(key) for key in COLUMNS[4:]] +
                             [run.get("steps", {}).get(key) for key in steps])
     return out.getvalue()
@@ -35,8 +35,11 @@ def write_all(result, folder):
             raise ValueError("%r is no part of a file's name" % key)
         files["chart-%s.svg" % key] = picture + "\n"
     for name, text in files.items():
-        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+        # A host that freezes meanwhile leaves the last one as it was.
+        path = os.path.join(folder, name)
+        with open(path + ".new", "w", encoding="utf-8") as file:
             file.write(text)
+        os.replace(path + ".new", path)
 
 
 def text_of(result):

@@ -11,20 +11,23 @@ from .programs import Program
 
 
 class Plan:
-    def __init__(self, options, work, host):
+    def __init__(self, options, work, host, say):
         self.work = work
         self.memory_mib = options.memory_mib
         self.only = options.only
         self.missing = {}
         self.spawn = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))),
                                   "bench_spawn")
+        say.tick("files")
         self.artefacts = Artefacts(options.guests, work)
+        say.tick("vmm")
         self.programs = {"vmm": Program(options.vmm)}
         static = options.vmm + "-static"
         if os.access(static, os.X_OK):
             self.programs["vmm-static"] = Program(static)
         self.peers = []
         for name in options.against:
+            say.tick(name)
             program, why = programs_module.find_peer(name, host["is_root"])
             if why:
                 self.missing[name] = why

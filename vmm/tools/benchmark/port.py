@@ -68,6 +68,7 @@ def measure(runner, say):
     if out.returncode == 0:
         found["floor"] = int(out.stdout)
     for who, argv in machines(plan):
+        say.tick(who)
         cpu = {writes: stats.median([runner.spawn(Case("port", "", who, who, argv(guest)))["cpu"]
                                      for _ in range(RUNS)]) for writes, guest in guests.items()}
         found[who] = (cpu[MANY] - cpu[FEW]) / (MANY - FEW)

@@ -4,6 +4,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO_KVM = 3
 EXIT_IMAGE = 4
+EXIT_PARTLY = 5
 
 
 class Problem(Exception):

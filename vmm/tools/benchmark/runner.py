@@ -7,12 +7,15 @@ import subprocess
 
 from . import stats
 from .problem import Problem
+from .processes import family, kill_all
 
 WARM_UPS = 2
 FIGURES = ("first_byte", "up", "end", "gone", "cpu", "bytes", "faults")
 # Seconds of the clock that is used: of one of instructions, some times the longest start.
 LIMITS_S = {"time": 300, "instructions": 10}
 TRIES = 2
+# So often is a run begun that another program has ended, which watches for stalls.
+BEGINS = 4
 
 
 def timer_steps(text, zero):
@@ -44,6 +47,9 @@ class Runner:
         self.plan = plan
         self.limit_s = LIMITS_S[clock]
         self.say = say
+        self.running = None  # bench_spawn
+        self.is_given_up = False
+        self.stalled = {}  # how many runs of a case were ended and begun again
         self.console = os.path.join(plan.work, "console")
         self.errors = os.path.join(plan.work, "errors")
 
@@ -52,13 +58,38 @@ class Runner:
                 "--errors", self.errors, *options,
                 *(["--contain", case.contain] if case.contain else []), "--", *case.argv]
 
-    def spawn(self, case, *options):
+    def give_up(self):
+        """From another thread: what is being started has stalled, and is ended."""
+        running = self.running
+        if running:
+            self.is_given_up = True
+            kill_all(family(running.pid)[1:])
+
+    def spawn(self, case, *options, prepare=None):
+        """One run that was not given up. prepare() is called before each."""
+        for _ in range(BEGINS):
+            if prepare:
+                prepare()
+            self.is_given_up = False
+            run = self.spawn_once(case, *options)
+            if not self.is_given_up:
+                break
+            self.stalled[case.name] = self.stalled.get(case.name, 0) + 1
+            self.say("%s stalled, and was ended; once more" % case.name)
+            self.say.tick(case.name)
+        return run
+
+    def spawn_once(self, case, *options):
         """One run: what bench_spawn saw, as times since clock zero."""
-        out = subprocess.run(self.command(case, *options), capture_output=True, text=True,
-                             cwd=self.plan.work, env=self.plan.environment, check=False)
-        if out.returncode:
-            raise Problem("%s: %s" % (case.name, out.stderr.strip()[-200:]))
-        seen = json.loads(out.stdout)
+        with subprocess.Popen(self.command(case, *options), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, cwd=self.plan.work,
+                              env=self.plan.environment) as self.running:
+            out, errors = self.running.communicate()
+            status = self.running.returncode
+            self.running = None
+        if status:
+            raise Problem("%s: %s" % (case.name, errors.strip()[-200:]))
+        seen = json.loads(out)
         run = {key: seen[key] - seen["zero"] if seen[key] else None
                for key in ("first_byte", "up", "end", "gone")}
         run["cpu"] = (seen["user_us"] + seen["system_us"]) * 1000
@@ -78,6 +109,7 @@ class Runner:
                                          ", ended by force" if run["timed_out"] else "", tail)
 
     def why_not_up(self, case):
+        self.say.tick(case.name)
         try:
             run = self.spawn(case)
             return "" if run["up"] else self.why_not(run)
@@ -99,28 +131,32 @@ class Runner:
                 failed[case.name] = why
         return good, failed
 
-    def rounds(self, cases, runs, is_cold, save):
-        """Calls save({name: its runs that count}, {name: how many without an init mark}) after
-        each round."""
+    def rounds(self, cases, numbers, is_cold, save):
+        """Calls save({name: its runs that count}, {name: how many without an init mark}, the
+        numbers of the rounds) after each round."""
         kept = {case.name: [] for case in cases}
         lost = {case.name: 0 for case in cases}
-        for number in range(runs + 1):
-            is_warm_up = number == 0
-            self.say("round %d of %d" % (number, runs) if number else "warm-up")
+        done = []
+        for number in (0, *numbers):
+            self.say("round %d" % number if number else "warm-up")
             turn = number % len(cases)
             for case in cases[turn:] + cases[:turn]:
                 if case.is_minor and number % 3 != 1:
                     continue
                 if is_cold:
                     drop_caches()
+                self.say.tick("round %d: %s" % (number, case.name))
                 run = self.spawn(case)
-                if is_warm_up:
+                if number == 0:
                     continue
+                run["round"] = number
                 if run["up"]:
                     kept[case.name].append(run)
                 else:
                     lost[case.name] += 1
-            save(kept, lost)
+            if number:
+                done.append(number)
+            save(kept, lost, done)
 
 
 def summaries_of_steps(runs, name):
@@ -130,9 +166,15 @@ def summaries_of_steps(runs, name):
 
 def result_of(case, runs, lost):
     """A case's part of the result."""
-    return {
+    return summed_up({
         "name": case.name, "table": case.table, "who": case.who, "label": case.label,
-        "kernel": case.kernel, "argv": case.argv, "note": case.note, "lost": lost,
+        "kernel": case.kernel, "argv": case.argv, "note": case.note, "lost": lost}, runs)
+
+
+def summed_up(facts, runs):
+    """What is known of a case, with its runs and what they come to."""
+    return {
+        **facts,
         "summary": stats.summaries(runs, FIGURES),
         "steps": summaries_of_steps(runs, "steps"),
         "step_cpu": summaries_of_steps(runs, "step_cpu"),

@@ -113,7 +113,8 @@ def idle_rows(result):
 def port_rows(result):
     port = result.get("port") or {}
     rows = [["through", "a write", "of the floor"]]
-    unit = "instructions" if result["clock"] == "instructions" else "ns"
+    clock = result.get("clocks", {}).get("port", result["clock"])
+    unit = "instructions" if clock == "instructions" else "ns"
     for who, cost in sorted(port.items(), key=lambda item: item[1]):
         name = "nothing: a bare loop of KVM_RUN" if who == "floor" else who
         share = "%.2f ×" % (cost / port["floor"]) if port.get("floor") else "–"
@@ -147,6 +148,16 @@ def file_rows(result):
     return rows
 
 
+def clock_note(result, part):
+    """Where a part was measured by another clock than the rest."""
+    clock = result.get("clocks", {}).get(part)
+    if not clock:
+        return ""
+    return (" Measured in a host of its own, " +
+            ("whose clock counts instructions." if clock == "instructions" else
+             "in real time, without the instruction clock."))
+
+
 def sections(result):
     """(title, text, rows) of all that there is, in the report's order."""
     unit = unit_text(result)
@@ -155,14 +166,17 @@ def sections(result):
               for key, title, text in result["tables"]]
     found += [
         ("Exits", "Ways out of the guest from its start to its init's line, by kind, in a run of "
-                  "its own. The last column is time and holds waits.", exit_rows(result)),
+                  "its own. The last column is time and holds waits." +
+         clock_note(result, "exits"), exit_rows(result)),
         ("Port writes", "A guest's write to the serial port's scratch register, in processor time "
-                        "of host, program and guest.", port_rows(result)),
-        ("Memory", "Of idle machines, in MiB; guests' init sleeps.", memory_rows(result)),
-        ("Idle", "The guest's init sleeps; of one machine, over %s s." %
-         result["settings"].get("idle_s", 10), idle_rows(result)),
-        ("Density", "Idle machines, started until the budget of the host's memory was used.",
-         density_rows(result)),
+                        "of host, program and guest." + clock_note(result, "port"),
+         port_rows(result)),
+        ("Memory", "Of idle machines, in MiB; guests' init sleeps." +
+         clock_note(result, "memory"), memory_rows(result)),
+        ("Idle", "The guest's init sleeps; of one machine, over %s s.%s" %
+         (result["settings"].get("idle_s", 10), clock_note(result, "idle")), idle_rows(result)),
+        ("Density", "Idle machines, started until the budget of the host's memory was used." +
+         clock_note(result, "density"), density_rows(result)),
         ("Sizes", "In MiB.", size_rows(result)),
     ]
     return [section for section in found if section[2]]
@@ -173,13 +187,45 @@ def markdown_table(rows):
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows[1:]]) + "\n"
 
 
+def round_words(numbers):
+    return "round%s %s" % ("" if len(numbers) == 1 else "s", ", ".join(map(str, numbers)))
+
+
+def hosts_lines(result):
+    """How many hosts it took, and what came of those that did not get to their end."""
+    hosts = result.get("hosts", [])
+    if hosts:
+        yield "Measured in parts, each in a host of its own that was started for it: %d hosts." % (
+            len(hosts))
+    for host in hosts:
+        if host["outcome"] == "done":
+            continue
+        text = "Host %d (%s) %s after %d s, at %s%s" % (
+            host["number"], host["part"], host["outcome"], host["seconds"], host["at"],
+            ", " + host["why"].rstrip(".") if host["why"] else "")
+        if host["kept"]:
+            text += "; its %s count%s" % (round_words(host["kept"]),
+                                          "" if len(host["kept"]) > 1 else "s")
+        if host["lost"]:
+            text += "; %s was begun again in another host" % round_words(host["lost"])
+        yield text + "."
+    stalled = result.get("stalled", {})
+    if stalled:
+        yield ("Guests that the emulated host lost, so that nothing happened any more; each was "
+               "ended and started again, and does not count: %s." % ", ".join(
+                   "%d of %s" % (count, name) for name, count in stalled.items()))
+    for text in result.get("not_measured", []):
+        yield "Not measured: %s." % text.rstrip(".")
+
+
 def host_lines(result):
     host, settings = result["host"], result["settings"]
     yield "Host: %s; %d processors (%s), %d MiB, KVM: %s." % (
         host["kernel"], host["processors"], host["processor"], host["memory_mib"],
         host["kvm"] or "unknown")
-    yield "%d runs of each in turn, after %d that do not count; page cache %s; guests of %d MiB." % (
-        settings["runs"], settings["warm_ups"], settings["page_cache"], settings["memory_mib"])
+    yield ("%(runs)d runs of each in turn, after %(warm_ups)d that do not count; page cache "
+           "%(page_cache)s; guests of %(memory_mib)d MiB." % settings)
+    yield from hosts_lines(result)
     for name, why in result["missing"].items():
         yield "Not measured: %s, which %s." % (name, why)
     for name, why in result["failed"].items():
