@@ -35,7 +35,6 @@ class Case:
         self.contain = more.get("contain")  # root of the bare container
         self.has_timer = more.get("has_timer", False)
         self.after = more.get("after")      # a command that removes what a failed run leaves
-        self.is_minor = more.get("is_minor", False)  # run in each third round only
         self.note = more.get("note", "")
         self.idle_argv = more.get("idle_argv")  # the same, with a program that sleeps
         self.is_machine = bool(self.kernel)
@@ -64,14 +63,14 @@ def vmm_cases(plan):
     yield case("vmm-elf", "equal", "vmm", "elf", QUIET, *LEAN)
     yield case("vmm-bz", "equal", "vmm, kernel in the cache", "bz", QUIET, *LEAN)
     yield case("vmm-bz-uncached", "equal", "vmm, no cache", "bz", QUIET, *LEAN,
-               "--no-kernel-cache", is_minor=True)
+               "--no-kernel-cache")
     yield case("vmm-verbose", "equal", "vmm, all messages", "elf", VERBOSE, *LEAN)
     yield case("vmm-shipped", "shipped", "vmm", "bz", "quiet")
     micro = ("--machine", "micro", *LEAN)
     yield case("vmm-micro", "small", "vmm --machine micro", "micro", "quiet", *micro)
     if "vmm-static" in plan.programs:
         yield case("vmm-static-elf", "equal", "vmm, static", "elf", QUIET, *LEAN,
-                   who="vmm-static", is_minor=True)
+                   who="vmm-static")
         yield case("vmm-static-micro", "small", "vmm --machine micro, static", "micro", "quiet",
                    *micro, who="vmm-static")
 
@@ -114,7 +113,7 @@ def qemu_microvm_cases(plan):
 
 def qemu_q35_cases(plan):
     def case(*arguments, **more):
-        return qemu_case(plan, "qemu-q35", *arguments, is_minor=True, **more)
+        return qemu_case(plan, "qemu-q35", *arguments, **more)
 
     yield case("qemu-q35-elf", "equal", "QEMU q35", "q35", "elf", QUIET, *BARE)
     yield case("qemu-q35-bz", "equal", "QEMU q35", "q35", "bz", QUIET, *BARE)
@@ -193,7 +192,7 @@ def podman_case(plan):
             plan.folder("podman/run"), "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs",
             "--events-backend", "none", "run", "--rm", "--network", "none",
             "--rootfs", plan.artefacts.root, "/init"]
-    return Case("podman", "small", "podman", "podman run", argv, is_minor=True,
+    return Case("podman", "small", "podman", "podman run", argv,
                 idle_argv=argv + ["wait"])
 
 

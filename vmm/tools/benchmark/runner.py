@@ -141,8 +141,6 @@ class Runner:
             self.say("round %d" % number if number else "warm-up")
             turn = number % len(cases)
             for case in cases[turn:] + cases[:turn]:
-                if case.is_minor and number % 3 != 1:
-                    continue
                 if is_cold:
                     drop_caches()
                 self.say.tick("round %d: %s" % (number, case.name))
