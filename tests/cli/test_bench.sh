@@ -70,6 +70,12 @@ check "hosts by an open quote" refuses 2 "is no command" boot --fresh-hosts "env
 check "hosts in real time alone" refuses 2 "without --fresh-hosts" boot --real-time-hosts env
 check "a number that is none" refuses 2 "is no number from 1 to 1000" boot --runs 0
 check "an option that is none" refuses 2 "there is no option or place for --fast" boot --fast
+if [ "$(id -u)" -eq 0 ]; then
+	check "a cold cache where files lie in memory" refuses 2 "have their files in memory" boot \
+		--cold --fresh-hosts env
+else
+	check "a cold cache without being root" refuses 2 "only root" boot --cold
+fi
 check "a folder without guests" refuses 4 "there is no $work/default/vmlinuz-cloud" boot \
 	--guests "$work" --against exec
 check "a result that is none" refuses 1 "can't read the result" report "$work/none.json"

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from . import exits, goals, host, idle, local, port, watched
+from . import cold, exits, goals, host, idle, local, port, watched
 from .cases import TABLES, all_cases
 from .plan import Plan
 from .problem import EXIT_NO_KVM, Problem
@@ -56,6 +56,9 @@ def measure(options, work, save, say):
     cases = [case for case in all_cases(plan) if takes_part(case, parts)]
     if not cases and parts - {"port"}:
         raise Problem("--only leaves nothing to measure")
+    if options.cold:
+        cold.check([*plan.artefacts.kernels.values(),
+                    *(program.path for program in plan.programs.values())], clock)
     runner = Runner(plan, clock, say)
     if options.progress:
         watched.listen(runner.give_up)

@@ -37,7 +37,8 @@ report: writes the report of an earlier result again.
   --machines N[,N...]       how many idle machines at once, for their memory. Default: 1,10,50
   --budget MIB              start idle machines until this much memory is used, and say how
                             many they were. Default: not done
-  --cold                    empty the page cache before each run (root)
+  --cold                    empty the page cache before each run (root, files on a disk). What
+                            running programs have mapped, as the C library, stays
   --guests DIR              where default/vmlinuz-cloud and micro/ are. Default: guest/ beside vmm
   --output DIR              where the results go. Default: ./vmm-bench
   -q, --quiet               only the table
@@ -152,6 +153,8 @@ def complete(options):
         options.skip = [part for part in boot.PARTS if part != "rounds"]
     if set(options.skip) == set(boot.PARTS):
         raise Problem("--skip leaves nothing to measure", "", EXIT_USAGE)
+    if options.cold and options.hosts:
+        raise Problem("--cold: fresh hosts have their files in memory", "", EXIT_USAGE)
     if options.real_time_hosts and not options.hosts:
         raise Problem("--real-time-hosts is of no use without --fresh-hosts", "", EXIT_USAGE)
     options.runs = options.runs or (3 if options.quick else 9)
@@ -174,8 +177,10 @@ def make_output(folder):
 
 
 def run_boot(options, save, say):
-    # In memory where there is such a place: disks are no part of this.
+    # In memory where there is such a place: disks are no part of this, but for --cold.
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    if options.cold:
+        place = os.path.abspath(options.output)
     work = tempfile.mkdtemp(prefix="vmm-bench-", dir=place)
     try:
         return boot.measure(options, work, save, say)

@@ -6,6 +6,7 @@ import os
 import subprocess
 
 from . import stats
+from .cold import drop_caches
 from .problem import Problem
 from .processes import family, kill_all
 
@@ -34,12 +35,6 @@ def timer_steps(text, zero):
 def read_tail(path, count=300):
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()[-count:].strip()
-
-
-def drop_caches():
-    os.sync()
-    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
-        file.write("3")
 
 
 class Runner:
