@@ -222,12 +222,10 @@ expect() {
 
 # show_standstill: where a guest that says no more stands: its last lines, and what moves in a second.
 show_standstill() {
-	local name round
+	local round
 	tail -n 3 "$console" | tr -d '\r\000' | sed 's/^/#   console: /'
 	for round in 1 2; do
-		"$vmm" list -q 2>/dev/null | while read -r name; do
-			"$vmm" stat "$name"
-		done >"$work/stat.$round" 2>&1
+		"$vmm" list -q 2>/dev/null | xargs -r -n 1 "$vmm" stat >"$work/stat.$round" 2>&1
 		sleep 1
 	done
 	diff "$work/stat.1" "$work/stat.2" | sed -n 's/^>/#   stat, a second later:/p' | head -n 30
