@@ -27,7 +27,7 @@ enum {
 	PIECE_BYTES = 256 * 1024,
 };
 
-typedef uint64_t lane_t __attribute__((vector_size(16)));
+typedef uint64_t lane_t __attribute__((vector_size(16), may_alias));
 
 /* "vmmkern" and the version of what follows. */
 #define MAGIC UINT64_C(0x016e72656b6d6d76)

@@ -199,8 +199,12 @@ static void hold_standard_files(void)
 	if (poll(files, ARRAY_SIZE(files), 0) <= 0)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		if (files[i].revents & POLLNVAL && open("/dev/null", O_RDONLY) < 0)
+		if (files[i].revents & POLLNVAL && open("/dev/null", O_RDONLY) < 0) {
+			log_error("a standard file is closed, and /dev/null can't be opened in its "
+				  "place: %s",
+				strerror(errno));
 			exit(EXIT_CODE_INTERNAL);
+		}
 	}
 }
 

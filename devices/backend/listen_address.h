@@ -41,6 +41,7 @@ int listen_address_open_port(
 
 /*
  * For a connection that was accepted: many small packets, each of which is waited for, and an end
- * that vanishes without a word is found out within two minutes or so. Without effect on a UNIX socket.
+ * that vanishes without a word is found out within two minutes or so. Without effect on a UNIX
+ * socket.
  */
 void listen_address_tune(int fd);

@@ -186,7 +186,39 @@ said() {
 	holds "$work/$name.text" "$@"
 }
 
+# A start that another program ends, as often as it is begun. It is begun NUMBER times more.
+given_up() {
+	PYTHONPATH=$here/../../vmm/tools PYTHONDONTWRITEBYTECODE=1 python3 - "$1" <<'EOS'
+import sys
+from types import SimpleNamespace
+
+from benchmark.runner import BEGINS, Runner
+from benchmark.voice import Voice
+
+stalls, begun = int(sys.argv[1]), 0
+runner = Runner(SimpleNamespace(work="/"), "time", Voice(is_quiet=True))
+
+def spawn_once(case):
+    global begun
+    begun += 1
+    runner.is_given_up = begun <= stalls
+    return {"up": 1}
+
+runner.spawn_once = spawn_once
+run = runner.spawn(SimpleNamespace(name="one"))
+assert begun == min(stalls + 1, BEGINS), begun
+assert runner.stalled.get("one", 0) == min(stalls, BEGINS)
+assert run["up"] == (1 if stalls < BEGINS else None), run
+EOS
+}
+check "a start that went well" given_up 0
+check "one that was ended is begun again" given_up 2
+check "one that is ended each time does not count" given_up 100
+
+mkdir -p "$work/parts/parts/host-1" && touch "$work/parts/parts/"{mine,host-1/old}
 check "parts of a run in hosts of their own" in_hosts 0 parts --at-once 3
+check "take the place of earlier ones" test ! -e "$work/parts/parts/host-1/old"
+check "and of nothing else" test -e "$work/parts/parts/mine"
 check "come to the result of a run in one" is_as_recorded parts
 check "and to a report of all, which says how many hosts" holds "$work/parts/report.md" \
 	"each in a host of its own that was started for it: 5 hosts" "## Exits" "## Port writes"

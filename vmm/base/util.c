@@ -72,7 +72,7 @@ void util_format_size(uint64_t bytes, char *buf, size_t size)
 		bytes == 1 ? "byte" : units[unit]);
 }
 
-typedef uint64_t lane_t __attribute__((vector_size(16)));
+typedef uint64_t lane_t __attribute__((vector_size(16), may_alias));
 
 /* Of aligned blocks of 256 bytes. */
 static bool are_blocks_zero(const void *data, uint64_t len)

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "vmm/core/trace.h"
@@ -448,7 +447,7 @@ static void name_thread(unsigned id)
 	char name[16];
 
 	snprintf(name, sizeof(name), "vcpu%u", id);
-	prctl(PR_SET_NAME, name);
+	pthread_setname_np(pthread_self(), name);
 }
 
 static void *vcpu_thread(void *opaque)

@@ -2,6 +2,7 @@
 freezes costs what it was at, and not the run. What froze or failed is started again in another
 host, so often that it ends; what was measured by then is kept, and the report says what was not."""
 
+import glob
 import json
 import os
 import selectors
@@ -161,12 +162,12 @@ class Hosts:
     def start(self, part):
         number = len(self.history) + len(self.running) + 1
         folder = os.path.abspath(os.path.join(self.folder, "host-%d" % number))
-        os.makedirs(folder)
         try:
+            os.makedirs(folder)
             host = Host(number, part, self.command(part, folder), folder, self.say)
         except OSError as error:
-            raise Problem("can't start %s: %s" % (self.options.hosts[0], error.strerror)
-                          ) from error
+            raise Problem("can't start %s for %.200s: %s" % (
+                self.options.hosts[0], folder, error.strerror)) from error
         self.say("host %d starts: %s" % (number, part.name))
         self.running.append(host)
         self.selector.register(host.process.stderr, selectors.EVENT_READ, host)
@@ -244,8 +245,13 @@ class Hosts:
         else:
             self.end(host, "done")
 
+    def remove_old(self):
+        """What an earlier run left, and nothing else that may lie there."""
+        for folder in glob.glob(os.path.join(glob.escape(self.folder), "host-*[0-9]")):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def run(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.remove_old()
         try:
             while self.waiting or self.running:
                 while self.waiting and len(self.running) < self.options.at_once:

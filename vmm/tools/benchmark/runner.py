@@ -72,6 +72,8 @@ class Runner:
             self.stalled[case.name] = self.stalled.get(case.name, 0) + 1
             self.say("%s stalled, and was ended; once more" % case.name)
             self.say.tick(case.name)
+        else:
+            run["up"] = None  # ended from outside to the last: it does not count
         return run
 
     def spawn_once(self, case, *options):
