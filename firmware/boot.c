@@ -613,6 +613,9 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 	if (e820_build(&map, mem, machine->reserved, machine->reserved_count) < 0)
 		return err_set(err, EXIT_CODE_INTERNAL, E2BIG,
 			"the machine's memory map has too many ranges");
+	/* Linux hands out most of the first 2 MiB before anything else. */
+	if (!boot_is_linux(boot))
+		gmem_use_small_pages_below_2m(mem);
 	ret = check_cmdline(boot, machine->cmdline, err);
 	if (ret == 0 && boot_own_is(boot->kind)) {
 		ret = machine->has_tree ? 0 : write_acpi(mem, machine, &plan, err);

@@ -7,10 +7,10 @@
  *   0x0000_8000  stack for the first instructions, 4 KiB
  *   0x0000_9000  boot_params (Linux entries) or hvm_start_info with its tables (PVH)
  *   0x0001_0000  command line, 64 KiB
- *   0x0002_0000  setup_data of Linux with the device tree, when there is one, 132 KiB; or what
- *                a Multiboot kernel is told, 128 KiB
+ *   0x0002_0000  what a Multiboot kernel is told, 128 KiB
  *   0x0009_fc00  end of usable memory below 1 MiB; reserved in the memory map
- *   0x000c_0000  the device tree for kernels that are not Linux, 64 KiB
+ *   0x000c_0000  the device tree, when there is one: for Linux inside its setup_data, 132 KiB (it
+ *                has neither the BIOS nor ACPI tables then), for other kernels 64 KiB
  *   0x000d_0000  the BIOS of boot sectors (bios_layout.h)
  *   0x000e_0000  RSDP and all other ACPI tables, 128 KiB
  *   0x0010_0000  the kernel and the initrd, not before
@@ -29,7 +29,7 @@
 #define FW_PARAMS_BYTES	    UINT64_C(0x2000)
 #define FW_CMDLINE_BASE	    UINT64_C(0x10000)
 #define FW_CMDLINE_BYTES    UINT64_C(0x10000)
-#define FW_TREE_BASE	    UINT64_C(0x20000)
+#define FW_TREE_BASE	    UINT64_C(0xc0000)
 #define FW_TREE_BYTES	    UINT64_C(0x21000)
 #define FW_MULTIBOOT_BASE   UINT64_C(0x20000)
 #define FW_MULTIBOOT_BYTES  UINT64_C(0x20000)

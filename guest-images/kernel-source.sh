@@ -1,10 +1,11 @@
 # shellcheck shell=sh
 # A kernel of our own from Debian's linux-source-6.1 and a configuration fragment: bzImage, vmlinux
-# and config. Sourced after `image` (its name) and `fragment` (relative to the tree) are set.
+# and config. Sourced after `image` (its name) and `fragment` (relative to the tree) are set; and
+# `adapt`, a script of the tree that is run in the unpacked source, for what no configuration can do.
 # It takes minutes, so it is made on request and kept in the cache under a hash of what went in. An
 # interrupted build goes on where it stopped. JOBS sets make's -j.
 
-: "${top:?set top before sourcing kernel-source.sh}" "${image:?}" "${fragment:?}"
+: "${top:?set top before sourcing kernel-source.sh}" "${image:?}" "${fragment:?}" "${adapt:=}"
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$top/guest-images/lib.sh"
 
@@ -25,6 +26,10 @@ unpack_source() {
 		tar -x --to-stdout "./usr/src/$SOURCE.tar.xz" |
 			tar -x --xz --strip-components=1 -C "$work/source" &&
 		[ -e "$work/source/Makefile" ]
+}
+
+adapt_source() {
+	(cd "$work/source" && "$top/$adapt")
 }
 
 # Fixed time, user and host, so that the same source and fragment give the same kernel.
@@ -58,6 +63,7 @@ build_kernel() {
 	fetch_deb "$SOURCE"
 	if [ ! -e "$work/unpacked" ]; then
 		step "unpack $SOURCE $version" unpack_source
+		[ -z "$adapt" ] || step "adapt the source" adapt_source
 		touch "$work/unpacked"
 	fi
 	step "configure" configure
@@ -75,10 +81,10 @@ publish() {
 # The whole way: to bzImage, vmlinux and config in $dest, unless they are there and up to date.
 make_kernel() {
 	lock_output "$dest"
-	sources=$(echo "$SOURCE" | hash_inputs guest-images/kernel-source.sh "$fragment")
+	sources=$(echo "$SOURCE" | hash_inputs guest-images/kernel-source.sh "$fragment" ${adapt:+"$adapt"})
 	! up_to_date "$dest/.stamp" "$sources" "$dest/bzImage" "$dest/vmlinux" || return 0
 	find_source_version
-	kept=$cache/guest-linux/$(echo "$version" | hash_inputs "$fragment")
+	kept=$cache/guest-linux/$(echo "$version" | hash_inputs "$fragment" ${adapt:+"$adapt"})
 	work=$kept.build
 	[ -e "$kept/vmlinux" ] || build_kernel
 	make_scratch "$dest"

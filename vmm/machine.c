@@ -468,11 +468,11 @@ void machine_finish(struct machine *machine)
 /* `apic_ids` has room for all processors; the description points to it. */
 static struct boot_machine describe_to_kernel(const struct machine *machine, uint32_t *apic_ids)
 {
-	static const struct boot_range reserved[] = {
-		{LAYOUT_IOAPIC_BASE, 4096},
-		{LAYOUT_LAPIC_BASE, 4096},
-		{LAYOUT_KVM_BASE, LAYOUT_KVM_SIZE},
-	};
+	/*
+	 * The interrupt controllers are where tables and processors say: a kernel needs no entry of
+	 * the memory map for them, and Linux goes through that map some 10,000 times.
+	 */
+	static const struct boot_range reserved[] = {{LAYOUT_KVM_BASE, LAYOUT_KVM_SIZE}};
 
 	for (unsigned i = 0; i < machine->config->cpus; i++)
 		apic_ids[i] = i;

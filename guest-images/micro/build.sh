@@ -6,6 +6,8 @@ set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 image=micro
 fragment=guest-images/micro/config.fragment
+# shellcheck disable=SC2034 # for kernel-source.sh
+adapt=guest-images/micro/adapt.sh
 # shellcheck source-path=SCRIPTDIR source=../kernel-source.sh
 . "$top/guest-images/kernel-source.sh"
 

@@ -4,8 +4,10 @@
 #include "tests/boot/kvm_guest.h"
 
 #include <errno.h>
+#include <linux/kvm.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "vmm/kvm/irqchip.h"
@@ -242,6 +244,31 @@ static eventfd_t take(int fd)
 	return eventfd_read(fd, &value) == 0 ? value : 0;
 }
 
+/* What Linux clears, and what it leaves to the firmware. */
+static void test_pins_without_a_line_are_the_firmwares(void **state)
+{
+	struct guest *guest = GUEST_OR_SKIP(state);
+
+	(void)connect(guest, LEVEL_PIN, true);
+	(void)connect(guest, EDGE_PIN, false);
+	for (int reset = 0; reset < 2; reset++) {
+		struct kvm_irqchip chip = {.chip_id = KVM_IRQCHIP_IOAPIC};
+
+		guest_make(guest, 1, CPU_ENTRY_LONG64);
+		assert_int_equal(ioctl(guest->kvm.vm_fd, KVM_GET_IRQCHIP, &chip), 0);
+		assert_int_equal(chip.chip.ioapic.base_address, 0xfec00000);
+		for (unsigned pin = 0; pin < KVM_IOAPIC_NUM_PINS; pin++) {
+			/* The timer chip has 0, or 2 in the eyes of a PC's kernel. */
+			bool used = pin == 0 || pin == 2 || pin == LEVEL_PIN || pin == EDGE_PIN;
+
+			assert_int_equal(chip.chip.ioapic.redirtbl[pin].fields.mask, 1);
+			assert_int_equal(
+				chip.chip.ioapic.redirtbl[pin].fields.delivery_mode, used ? 0 : 2);
+		}
+		guest_halt(guest);
+	}
+}
+
 static void test_doorbells_outlive_a_reset(void **state)
 {
 	struct guest *guest = GUEST_OR_SKIP(state);
@@ -354,6 +381,7 @@ int main(void)
 		TEST(test_lines_may_be_connected_to_a_running_machine),
 		TEST(test_messages),
 		TEST(test_lines_that_can_not_be),
+		TEST(test_pins_without_a_line_are_the_firmwares),
 		TEST(test_doorbells_outlive_a_reset),
 		TEST(test_doorbells_that_can_not_be),
 		TEST(test_resets_under_fire),

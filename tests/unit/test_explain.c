@@ -237,7 +237,7 @@ static void linux_in_long_mode(void **state)
 	assert_said(".ramdisk_image 0x1000000: the initrd's address");
 	assert_said("0x0000000000 to 0x000009fbff    639 KiB  usable");
 	assert_said("0x10000     the command line, 13 characters");
-	assert_said("0x20000     setup_data of type 2: the device tree");
+	assert_said("0xc0000     setup_data of type 2: the device tree");
 	assert_said("0x1000000   the initrd, 2.5 MiB, up to 0x127ffff");
 	assert_said("0xe0000     RSDP");
 	assert_said("hardware-reduced");

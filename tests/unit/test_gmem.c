@@ -127,6 +127,25 @@ static void test_huge_pages_stay(void **state)
 	gmem_finish(&mem);
 }
 
+static void test_small_pages_below_2m(void **state)
+{
+	struct gmem mem = make(HOLE + 8192);
+
+	(void)state;
+	gmem_use_small_pages_below_2m(&mem);
+	assert_int_equal(gmem_fill(&mem, 8192, 0x5a, 1), 0);
+	assert_int_equal(gmem_held_bytes(&mem), 4096);
+	gmem_finish(&mem);
+	/* Less than 2 MiB of RAM, and none that a wish could be said for. */
+	mem = make(8192);
+	gmem_use_small_pages_below_2m(&mem);
+	assert_int_equal(gmem_fill(&mem, 0, 0x5a, 8192), 0);
+	assert_int_equal(gmem_held_bytes(&mem), 8192);
+	mem.hugepages = true;
+	gmem_use_small_pages_below_2m(&mem);
+	gmem_finish(&mem);
+}
+
 static void test_discard_takes_whole_pages(void **state)
 {
 	static const struct {
@@ -234,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_copies_are_whole_or_nothing),
 		cmocka_unit_test(test_discard_zeroes_both_regions),
 		cmocka_unit_test(test_huge_pages_stay),
+		cmocka_unit_test(test_small_pages_below_2m),
 		cmocka_unit_test(test_discard_takes_whole_pages),
 		cmocka_unit_test(test_discard_leaves_neighbours),
 		cmocka_unit_test(test_host_address_back_to_guest),

@@ -214,10 +214,19 @@ static void words_of_micro(void **state)
 	assert_non_null(strstr(bootargs, "reboot=t"));
 	assert_null(strstr(bootargs, "reboot=p,"));
 	assert_non_null(strstr(bootargs, "8250.nr_uarts=0"));
-	dump("--machine micro --hvc0 null --serial null");
+	dump("--machine micro --hvc0 null --serial null --cpus 1");
 	bootargs = fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "bootargs", NULL);
 	assert_non_null(strstr(bootargs, "reboot=p,force"));
 	assert_null(strstr(bootargs, "8250."));
+	assert_non_null(
+		strstr(bootargs, "reboot=p,force noreplace-smp percpu_alloc=page nox2apic"));
+	/* With another processor the kernel needs what these leave out. */
+	dump("--machine micro --hvc0 null --cpus 2");
+	bootargs = fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "bootargs", NULL);
+	assert_non_null(strstr(bootargs, "8250.nr_uarts=0"));
+	assert_null(strstr(bootargs, "noreplace-smp"));
+	assert_null(strstr(bootargs, "percpu_alloc"));
+	assert_null(strstr(bootargs, "nox2apic"));
 }
 
 static void dump_that_can_not_be_written(void **state)

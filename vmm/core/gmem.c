@@ -73,9 +73,6 @@ static int map_memory(struct gmem *mem, struct err *err)
 	}
 	/* All are wishes: a kernel without the feature loses speed or a smaller core file only. */
 	(void)madvise(aligned, mem->size, MADV_HUGEPAGE);
-	/* Few pages of the first 2 MiB are ever used: to zero all would cost each start more. */
-	if (!mem->hugepages)
-		(void)madvise(aligned, MIN(mem->size, HUGE_PAGE_BYTES), MADV_NOHUGEPAGE);
 	(void)madvise(aligned, mem->size, MADV_DONTDUMP);
 	(void)madvise(aligned, mem->size, MADV_DONTFORK);
 	return 0;
@@ -130,6 +127,13 @@ void gmem_finish(struct gmem *mem)
 	if (mem->fd >= 0)
 		close(mem->fd);
 	*mem = (struct gmem){.fd = -1};
+}
+
+void gmem_use_small_pages_below_2m(struct gmem *mem)
+{
+	if (!mem->hugepages)
+		(void)madvise(mem->map + mem->map_offset, MIN(mem->size, HUGE_PAGE_BYTES),
+			MADV_NOHUGEPAGE);
 }
 
 void gmem_discard_all(struct gmem *mem)

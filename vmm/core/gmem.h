@@ -59,6 +59,12 @@ int gmem_init(struct gmem *mem, const struct gmem_config *config, struct err *er
 void gmem_finish(struct gmem *mem);
 
 /*
+ * For a guest that will touch few of the first 2 MiB's pages, before any is touched: to zero them
+ * all, as the host does with a huge page, would cost such a start more than a fault for each.
+ */
+void gmem_use_small_pages_below_2m(struct gmem *mem);
+
+/*
  * RAM reads as zero afterwards. All pages go back to the host, but huge ones, which stay reserved
  * for this machine. vCPUs are stopped.
  */

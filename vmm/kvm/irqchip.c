@@ -18,6 +18,12 @@
 #include "vmm/kvm/irqchip_impl.h"
 #include "vmm/kvm/kvm_call.h"
 
+enum {
+	DELIVERY_MODE_SMI = 2, /* of a redirection entry (82093AA IOAPIC, 3.2.4) */
+};
+
+#define IOAPIC_DEFAULT_BASE_ADDRESS UINT64_C(0xfec00000)
+
 /* ---- Lines ---- */
 
 /* Fails harmlessly while there is no machine: see kvm.c. */
@@ -248,6 +254,38 @@ static void apply_bells(struct kvm *kvm)
 	}
 }
 
+/* The timer chip's, by KVM's routing and by that of PC boards, and those of the lines. */
+static uint32_t pins_in_use(const struct kvm *kvm)
+{
+	uint32_t pins = kvm->no_pit ? 0 : 1u << 0 | 1u << 2;
+
+	for (size_t i = 0; i < kvm->wire_count; i++)
+		pins |= 1u << kvm->wires[i].gsi;
+	return pins;
+}
+
+/*
+ * Linux clears each pin of the IOAPIC with twelve accesses, which are exits, but leaves one that is
+ * set to delivery mode SMI to the firmware after four. So that is what pins without a line are,
+ * masked as after a reset. A driver that uses a pin later writes all of its entry. A wish: a KVM
+ * that refuses it has a guest with more exits.
+ */
+static void reserve_free_pins(const struct kvm *kvm)
+{
+	struct kvm_irqchip chip = {.chip_id = KVM_IRQCHIP_IOAPIC};
+	struct kvm_ioapic_state *ioapic = &chip.chip.ioapic;
+	uint32_t used = pins_in_use(kvm);
+
+	ioapic->base_address = IOAPIC_DEFAULT_BASE_ADDRESS;
+	for (unsigned pin = 0; pin < KVM_IOAPIC_NUM_PINS; pin++) {
+		ioapic->redirtbl[pin].fields.mask = 1;
+		if (!(used >> pin & 1))
+			ioapic->redirtbl[pin].fields.delivery_mode = DELIVERY_MODE_SMI;
+	}
+	if (kvm_call(kvm->vm_fd, KVM_SET_IRQCHIP, &chip) < 0)
+		log_debug("KVM refuses the IOAPIC's registers: %s", strerror(errno));
+}
+
 int irqchip_apply(struct kvm *kvm)
 {
 	int ret = 0;
@@ -258,6 +296,9 @@ int irqchip_apply(struct kvm *kvm)
 		if (kvm->wires[i].fd >= 0)
 			ret = connect_irqfd(kvm, &kvm->wires[i]);
 	apply_bells(kvm);
+	/* A machine that is made before its lines keeps all pins as KVM made them. */
+	if (kvm->wire_count)
+		reserve_free_pins(kvm);
 	pthread_mutex_unlock(&kvm->lock);
 	for (unsigned gsi = 0; gsi < KVM_GSI_COUNT; gsi++)
 		apply_pin(kvm, gsi);

@@ -22,6 +22,8 @@ static const struct call calls[] = {
 		"a machine without memory and processors; it is a file"},
 	{KVM_CREATE_IRQCHIP, "CREATE_IRQCHIP", "4.24",
 		"two PICs and an IOAPIC in the kernel, and a local APIC for each processor"},
+	{KVM_SET_IRQCHIP, "SET_IRQCHIP", "4.26",
+		"pins of the IOAPIC without a line are the firmware's: Linux leaves them alone"},
 	{KVM_CREATE_PIT2, "CREATE_PIT2", "4.71", "the timer chip 8254, with port 0x61"},
 	{KVM_SET_IDENTITY_MAP_ADDR, "SET_IDENTITY_MAP_ADDR", "4.40", ""},
 	{KVM_SET_TSS_ADDR, "SET_TSS_ADDR", "4.36", ""},
