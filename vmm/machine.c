@@ -473,6 +473,7 @@ static struct boot_machine describe_to_kernel(const struct machine *machine, uin
 	 * the memory map for them, and Linux goes through that map some 10,000 times.
 	 */
 	static const struct boot_range reserved[] = {{LAYOUT_KVM_BASE, LAYOUT_KVM_SIZE}};
+	bool has_tree = machine->config->profile == PROFILE_MICRO;
 
 	for (unsigned i = 0; i < machine->config->cpus; i++)
 		apic_ids[i] = i;
@@ -487,12 +488,13 @@ static struct boot_machine describe_to_kernel(const struct machine *machine, uin
 		.pit_gsi = 0, /* as KVM routes it by default */
 		.reset_port = ACPI_PM_RESET_PORT,
 		.reset_value = ACPI_PM_RESET_VALUE,
-		.has_tree = machine->config->profile == PROFILE_MICRO,
+		.has_tree = has_tree,
 		.power_off_value = POWER_OFF_VALUE,
 		.bios_disk_port = BIOS_DISK_PORT,
 		.bios_drive_count = machine->bios_drive_count,
 		.reserved = reserved,
-		.reserved_count = ARRAY_SIZE(reserved),
+		/* Nothing in a machine with a tree looks for room for more devices. */
+		.reserved_count = has_tree ? 0 : ARRAY_SIZE(reserved),
 	};
 }
 
