@@ -29,16 +29,26 @@ bool machine_profile_allows(enum machine_profile profile, const struct device_cl
 
 /* ---- What the kernel is told ---- */
 
+#define WEAK_FUNCTIONS "initcall_blacklist=ftrace_check_for_weak_functions"
+
 const char *const *machine_profile_words(const struct vm_config *config)
 {
 	static const char *const nothing[] = {NULL};
 	/*
 	 * Crypto self-tests are two thirds of a distribution's boot (877 of 1,313 million
 	 * instructions). There is no PCI bus to be searched (225 exits), and to check the rate of
-	 * ACPI's timer the kernel waits busily for 10 ms; its clock is KVM's. Words for the 8042
-	 * and for swiotlb turned out to be worth nothing.
+	 * ACPI's timer the kernel waits busily for 10 ms; its clock is KVM's. Recent kernels
+	 * look up the name of each of 38,000 functions that they can trace, to leave hundreds that are
+	 * never called out of a list: 74 of 408 million.
+	 *
+	 * One processor sends itself no interrupts that x2APIC makes cheaper, and to go over to it
+	 * takes 288 exits. What else speeds up such a start is not said, as the guest would pay for
+	 * it ever after: noreplace-smp, percpu_alloc=page (tests/bench/README.md).
 	 */
-	static const char *const pc[] = {"cryptomgr.notests", "pci=off", "pmtmr=0", NULL};
+	static const char *const pc[] = {
+		"cryptomgr.notests", "pci=off", "pmtmr=0", WEAK_FUNCTIONS, NULL};
+	static const char *const pc_of_one[] = {
+		"cryptomgr.notests", "pci=off", "pmtmr=0", WEAK_FUNCTIONS, "nox2apic", NULL};
 	/*
 	 * Reset by port 0xcf9, for there is neither an ACPI register nor an 8042; and at once:
 	 * taking leave of an interrupt controller that ends as well costs about 4 million
@@ -56,7 +66,9 @@ const char *const *machine_profile_words(const struct vm_config *config)
 	};
 	bool has_serial = strcmp(config->serial, "none") != 0;
 
-	if (config->profile != PROFILE_MICRO)
-		return config->no_boot_words ? nothing : pc;
+	if (config->profile == PROFILE_PC && config->no_boot_words)
+		return nothing;
+	if (config->profile == PROFILE_PC)
+		return config->cpus == 1 ? pc_of_one : pc;
 	return micro[config->cpus == 1][has_serial];
 }

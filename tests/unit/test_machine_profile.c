@@ -23,6 +23,9 @@ enum {
 	TREE_BYTES = 128 * 1024
 };
 
+#define WEAK_FUNCTIONS "initcall_blacklist=ftrace_check_for_weak_functions"
+#define CPU1	       " nox2apic"
+
 static char words_text[1024];
 static char *words[WORDS_MAX];
 static struct vm_config config;
@@ -83,19 +86,27 @@ static void pc_is_the_default(void **state)
 
 static void words_for_a_fast_start(void **state)
 {
-	char text[100];
+	char text[200];
 
 	(void)state;
-	assert_int_equal(parse("--kernel k"), 0);
+	assert_int_equal(parse("--kernel k --cpus 1"), 0);
 	machine_cmdline_describe_words(&config, text, sizeof(text));
-	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0");
+	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0 " WEAK_FUNCTIONS CPU1);
 	machine_cmdline_describe_words(&config, text, 8);
 	assert_string_equal(text, "cryptom");
 	config_finish(&config);
 	/* A person's word of the same name is the one that counts. */
-	assert_int_equal(parse("--kernel k --append pci=conf1"), 0);
+	assert_int_equal(parse("--kernel k --cpus 1 --append pci=conf1"), 0);
 	machine_cmdline_describe_words(&config, text, sizeof(text));
-	assert_string_equal(text, "cryptomgr.notests pmtmr=0");
+	assert_string_equal(text, "cryptomgr.notests pmtmr=0 " WEAK_FUNCTIONS CPU1);
+	config_finish(&config);
+	assert_int_equal(parse("--kernel k --cpus 1 --append initcall_blacklist=pcspkr_init"), 0);
+	machine_cmdline_describe_words(&config, text, sizeof(text));
+	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0" CPU1);
+	config_finish(&config);
+	assert_int_equal(parse("--kernel k --cpus 2"), 0);
+	machine_cmdline_describe_words(&config, text, sizeof(text));
+	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0 " WEAK_FUNCTIONS);
 	config_finish(&config);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(
