@@ -288,7 +288,7 @@ void boot_describe(const struct boot *boot, char *buf, size_t size)
 		break;
 	default:
 		snprintf(buf, size, "ELF kernel (%s)",
-			boot->elf.has_pvh ? "PVH entry" : "64-bit entry");
+			elf_is_entered_by_pvh(&boot->elf) ? "PVH entry" : "64-bit entry");
 		break;
 	}
 }
@@ -543,9 +543,7 @@ static int load_and_enter_elf(struct boot *boot, struct gmem *mem,
 		tree = plan->params.setup_data + sizeof(struct setup_data);
 	if (ret < 0)
 		return ret;
-	/* What PVH hands over has no place for a screen or a device tree. */
-	if (boot->elf.has_pvh &&
-		!((plan->params.screen || plan->params.setup_data) && boot->elf.has_linux_entry))
+	if (elf_is_entered_by_pvh(&boot->elf))
 		ret = entry_pvh(mem, &plan->params, boot->elf.pvh_entry, entry);
 	else
 		ret = entry_linux64(mem, &plan->params, boot->elf.entry, entry);

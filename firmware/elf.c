@@ -304,6 +304,11 @@ static int read_segments(const struct source *source, bool whole, const Elf64_Eh
 	return check_overlaps(image, name, err);
 }
 
+bool elf_is_entered_by_pvh(const struct elf_image *image)
+{
+	return image->has_pvh && !image->has_linux_entry;
+}
+
 bool elf_is_inside_segment(const struct elf_image *image, uint64_t paddr)
 {
 	for (unsigned i = 0; i < image->segment_count; i++)

@@ -68,6 +68,12 @@ int elf_parse(const struct source *source, bool whole, const char *name, struct 
 int elf_parse_any(
 	const struct source *source, const char *name, struct elf_image *image, struct err *err);
 
+/*
+ * Linux is entered by its own boot protocol even where it has both: what PVH hands over has no place
+ * for a screen or a device tree, and behind that entry Linux searches 256 CPUID leaves for Xen.
+ */
+bool elf_is_entered_by_pvh(const struct elf_image *image);
+
 bool elf_is_inside_segment(const struct elf_image *image, uint64_t paddr);
 
 /*

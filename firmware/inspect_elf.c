@@ -164,7 +164,8 @@ void inspect_elf(struct inspect_out *out, const struct source *source, const cha
 	inspect_line(out, "entry", "0x%llx", (unsigned long long)image->entry);
 	if (image->has_pvh)
 		inspect_line(out, "PVH entry", "0x%x", image->pvh_entry);
-	inspect_line(out, "startable", "yes, by its %s entry", image->has_pvh ? "PVH" : "64-bit");
+	inspect_line(out, "startable", "yes, by its %s entry",
+		elf_is_entered_by_pvh(image) ? "PVH" : "64-bit");
 	free(image);
 	inspect_notes(out, source);
 }

@@ -320,7 +320,7 @@ static void boot_hands_over_a_device_tree(void **state)
 
 	(void)state;
 	machine.has_tree = true;
-	/* PVH can't do it, so that a Linux that has both is entered by the other way. */
+	/* PVH can't do it; a Linux that has both is entered by the other way. */
 	save_elf_of((16 << 20) + 0x50, true);
 	boot = open_boot(false, true);
 	make_memory(&mem, 64 * MIB);
@@ -446,11 +446,12 @@ static void boot_tells_of_the_screen(void **state)
 	}
 }
 
-/* A Linux that has both is entered where it can be told; other kernels keep their PVH entry. */
-static void boot_enters_linux_where_screens_are_known(void **state)
+/* A Linux that has both, with a screen and without; other kernels keep their PVH entry. */
+static void boot_enters_linux_by_its_own_entry(void **state)
 {
 	struct cpu_entry entry;
 	struct boot *boot;
+	char text[64];
 	struct gmem mem;
 
 	(void)state;
@@ -464,12 +465,18 @@ static void boot_enters_linux_where_screens_are_known(void **state)
 	gmem_finish(&mem);
 	make_memory(&mem, 64 * MIB);
 	load(boot, &mem, &entry);
-	assert_int_equal(entry.mode, CPU_ENTRY_PROT32);
+	assert_int_equal(entry.mode, CPU_ENTRY_LONG64);
+	assert_int_equal(entry.rip, fake_elf_plain.entry);
+	assert_boot_params(&mem, &entry);
 	gmem_finish(&mem);
+	boot_describe(boot, text, sizeof(text));
+	assert_string_equal(text, "ELF kernel (64-bit entry)");
 	boot_close(boot);
 
 	save_elf((16 << 20) + 0x50);
 	boot = open_boot(false, true);
+	boot_describe(boot, text, sizeof(text));
+	assert_string_equal(text, "ELF kernel (PVH entry)");
 	make_memory(&mem, 64 * MIB);
 	load_with_screen(boot, &mem, &entry);
 	assert_int_equal(entry.mode, CPU_ENTRY_PROT32);
@@ -866,7 +873,7 @@ int main(void)
 		cmocka_unit_test(boot_enters_elf_by_pvh),
 		cmocka_unit_test(boot_hands_over_a_device_tree),
 		cmocka_unit_test(boot_tells_of_the_screen),
-		cmocka_unit_test(boot_enters_linux_where_screens_are_known),
+		cmocka_unit_test(boot_enters_linux_by_its_own_entry),
 		cmocka_unit_test(boot_takes_packed_elf),
 		cmocka_unit_test(boot_leaves_zero_pages_alone),
 		cmocka_unit_test(boot_places_initrd_beside_the_kernel),
