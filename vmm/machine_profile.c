@@ -51,8 +51,8 @@ const char *const *machine_profile_words(const struct vm_config *config)
 		"cryptomgr.notests", "pci=off", "pmtmr=0", WEAK_FUNCTIONS, "nox2apic", NULL};
 	/*
 	 * Reset by port 0xcf9, for there is neither an ACPI register nor an 8042; and at once:
-	 * taking leave of an interrupt controller that ends as well costs about 4 million
-	 * instructions. Looking for a serial port that is not there costs 1.5 million.
+	 * there is no need to take leave of an interrupt controller that ends as well, nor to look
+	 * for a serial port that is not there.
 	 *
 	 * With one processor the kernel need not patch some thousand lock prefixes away, clear 2 MiB
 	 * for that one's variables, nor learn a way to send interrupts to others. What each word is
