@@ -55,8 +55,9 @@ const char *const *machine_profile_words(const struct vm_config *config)
 	 * for a serial port that is not there.
 	 *
 	 * With one processor the kernel need not patch some thousand lock prefixes away, clear 2 MiB
-	 * for that one's variables, nor learn a way to send interrupts to others. What each word is
-	 * worth, and words that are worth nothing: guest-images/micro/README.md.
+	 * for that one's variables, nor learn a way to send interrupts to others. This machine is for
+	 * guests that start often and end soon: it takes the words that the pc leaves out. What
+	 * each is worth, and words that are worth nothing: guest-images/micro/README.md.
 	 */
 	static const char *const micro[2][2][6] = {
 		{{"reboot=p,force", "8250.nr_uarts=0", NULL}, {"reboot=p,force", NULL}},
