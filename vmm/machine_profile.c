@@ -71,5 +71,6 @@ const char *const *machine_profile_words(const struct vm_config *config)
 		return nothing;
 	if (config->profile == PROFILE_PC)
 		return config->cpus == 1 ? pc_of_one : pc;
-	return micro[config->cpus == 1][has_serial];
+	/* How it resets is not a matter of speed alone. */
+	return config->no_boot_words ? micro[0][1] : micro[config->cpus == 1][has_serial];
 }

@@ -238,6 +238,11 @@ static void words_of_micro(void **state)
 	assert_null(strstr(bootargs, "noreplace-smp"));
 	assert_null(strstr(bootargs, "percpu_alloc"));
 	assert_null(strstr(bootargs, "nox2apic"));
+	dump("--machine micro --hvc0 null --cpus 1 --no-boot-words");
+	bootargs = fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "bootargs", NULL);
+	assert_non_null(strstr(bootargs, "reboot=p,force"));
+	assert_null(strstr(bootargs, "8250."));
+	assert_null(strstr(bootargs, "noreplace-smp"));
 }
 
 static void dump_that_can_not_be_written(void **state)
