@@ -55,6 +55,7 @@ start_guest 'vmm.mark vmm.run="true"' --cpus 1 --boot-timer
 check "Linux" ends_with 0
 check "the default guest's marks" in_order "kernel loaded (" "first exit" "guest's mark 1" \
 	"guest's mark 2" "guest's mark 3" "machine ended"
+check "no word of a missing PCI bus, for quiet was said" test "$(grep -c 'PCI: ' "$console")" = 0
 tail -n 20 "$errors" | sed 's/^/# /'
 
 finish
