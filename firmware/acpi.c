@@ -69,16 +69,6 @@ static gpa_t address_of(const struct acpi_build *b, size_t offset)
 	return b->base + offset;
 }
 
-static uint8_t checksum(const void *data, size_t bytes)
-{
-	const uint8_t *p = data;
-	uint8_t sum = 0;
-
-	for (size_t i = 0; i < bytes; i++)
-		sum = (uint8_t)(sum + p[i]);
-	return (uint8_t)-sum;
-}
-
 void acpi_fill_header(struct acpi_header *header, const char *signature, uint8_t revision)
 {
 	memcpy(header->signature, signature, sizeof(header->signature));
@@ -99,7 +89,7 @@ void acpi_seal(struct acpi_build *b, size_t start)
 		return;
 	header->length = (uint32_t)(b->used - start);
 	header->checksum = 0;
-	header->checksum = checksum(header, header->length);
+	header->checksum = util_checksum(header, header->length);
 }
 
 static const struct device *find_class(const struct boot_machine *machine, const char *name)
@@ -241,8 +231,8 @@ static void fill_rsdp(struct acpi_build *b, size_t xsdt)
 	rsdp->revision = 2;
 	rsdp->length = sizeof(*rsdp);
 	rsdp->xsdt = address_of(b, xsdt);
-	rsdp->checksum = checksum(rsdp, offsetof(struct acpi_rsdp, length));
-	rsdp->extended_checksum = checksum(rsdp, sizeof(*rsdp));
+	rsdp->checksum = util_checksum(rsdp, offsetof(struct acpi_rsdp, length));
+	rsdp->extended_checksum = util_checksum(rsdp, sizeof(*rsdp));
 }
 
 int acpi_build(const struct boot_machine *machine, gpa_t base, uint8_t *buf, size_t room,

@@ -25,6 +25,7 @@
 #include "firmware/fdt.h"
 #include "firmware/flat.h"
 #include "firmware/layout.h"
+#include "firmware/mptable.h"
 #include "firmware/packed_kernel.h"
 #include "vmm/core/explain.h"
 
@@ -551,15 +552,20 @@ static int load_and_enter_elf(struct boot *boot, struct gmem *mem,
 	return ret;
 }
 
-static int write_acpi(
+/* What a machine has that no device tree describes. */
+static int write_tables(
 	struct gmem *mem, const struct boot_machine *machine, struct plan *plan, struct err *err)
 {
 	uint8_t *room = gmem_ptr(mem, FW_ACPI_BASE, FW_ACPI_BYTES);
 	size_t used;
+	int ret;
 
 	ASSERT(room);
 	plan->params.rsdp = FW_ACPI_BASE;
-	return acpi_build(machine, FW_ACPI_BASE, room, FW_ACPI_BYTES, &used, err);
+	ret = acpi_build(machine, FW_ACPI_BASE, room, FW_ACPI_BYTES, &used, err);
+	if (ret == 0 && mptable_write(mem, machine) < 0)
+		ret = err_set(err, EXIT_CODE_INTERNAL, EFAULT, "the MP tables have no place");
+	return ret;
 }
 
 /* Linux Documentation/arch/x86/boot.rst, "setup_data" (protocol 2.09). */
@@ -616,7 +622,7 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 		gmem_use_small_pages_below_2m(mem);
 	ret = check_cmdline(boot, machine->cmdline, err);
 	if (ret == 0 && boot_own_is(boot->kind)) {
-		ret = machine->has_tree ? 0 : write_acpi(mem, machine, &plan, err);
+		ret = machine->has_tree ? 0 : write_tables(mem, machine, &plan, err);
 		if (ret == 0)
 			ret = boot_own_load(boot, mem, machine, &plan, entry, err);
 		if (ret == 0)
@@ -627,7 +633,7 @@ int boot_load(struct boot *boot, struct gmem *mem, const struct boot_machine *ma
 		ret = plan_bzimage(boot, &plan, err);
 	if (ret == 0)
 		ret = machine->has_tree ? write_tree(mem, machine, &plan, err)
-					: write_acpi(mem, machine, &plan, err);
+					: write_tables(mem, machine, &plan, err);
 	if (ret == 0)
 		ret = is_bzimage ? load_bzimage(boot, mem, &plan, entry, err)
 				 : load_and_enter_elf(boot, mem, machine, &plan, entry, err);

@@ -393,5 +393,9 @@ void boot_explain(const struct gmem *mem, const struct cpu_entry *entry)
 		!memcmp(mark, "RSD PTR ", sizeof(mark)))
 		rsdp = FW_ACPI_BASE;
 	explain_acpi(mem, rsdp);
+	if (gmem_read(mem, FW_MP_POINTER, mark, sizeof(mark)) == 0 && !memcmp(mark, "_MP_", 4))
+		explain("0x%-9llx for who knows no ACPI: the pointer to the MP table at 0x%x "
+			"[MP 1.4, 4]",
+			HEX(FW_MP_POINTER), load_le32(mark + 4));
 	explain_entry(entry);
 }

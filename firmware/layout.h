@@ -8,17 +8,19 @@
  *   0x0000_9000  boot_params (Linux entries) or hvm_start_info with its tables (PVH)
  *   0x0001_0000  command line, 64 KiB
  *   0x0002_0000  what a Multiboot kernel is told, 128 KiB
- *   0x0009_fc00  end of usable memory below 1 MiB; reserved in the memory map
+ *   0x0009_fc00  end of usable memory below 1 MiB; reserved in the memory map. The first place but
+ *                one where kernels look for the MP tables' pointer, which stands at 0x9fc10
  *   0x000c_0000  the device tree, when there is one: for Linux inside its setup_data, 132 KiB (it
  *                has neither the BIOS nor ACPI tables then), for other kernels 64 KiB
  *   0x000d_0000  the BIOS of boot sectors (bios_layout.h)
- *   0x000e_0000  RSDP and all other ACPI tables, 128 KiB
+ *   0x000e_0000  RSDP and all other ACPI tables, 120 KiB
+ *   0x000f_e000  the MP configuration table, 8 KiB; where there is a device tree, neither
  *   0x0010_0000  the kernel and the initrd, not before
  *
  * A kernel has copied all but the ACPI tables long before it hands out memory,
  * so only these are reserved. They stand in the old BIOS area because it is
  * outside usable RAM already, and because a kernel that is told nothing of the
- * RSDP looks for it there (ACPI 6.4, 5.2.5.1); acpi.c says why 128 KiB suffice.
+ * RSDP looks for it there (ACPI 6.4, 5.2.5.1); acpi.c says why 120 KiB suffice.
  */
 #pragma once
 
@@ -37,7 +39,10 @@
 #define FW_OWN_TREE_BYTES   UINT64_C(0x10000)
 #define FW_LOW_RAM_END	    UINT64_C(0x9fc00)
 #define FW_ACPI_BASE	    UINT64_C(0xe0000)
-#define FW_ACPI_BYTES	    UINT64_C(0x20000)
+#define FW_ACPI_BYTES	    UINT64_C(0x1e000)
+#define FW_MP_POINTER	    (FW_LOW_RAM_END + 0x10) /* behind the BIOS' word on its own size */
+#define FW_MP_BASE	    UINT64_C(0xfe000)
+#define FW_MP_BYTES	    UINT64_C(0x2000)
 #define FW_KERNEL_LOWEST    UINT64_C(0x100000)
 
 /* Selectors of the GDT: __BOOT_CS and __BOOT_DS of the Linux boot protocol. */

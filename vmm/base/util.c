@@ -146,3 +146,13 @@ uint64_t util_now_ns(void)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
+
+uint8_t util_checksum(const void *data, size_t bytes)
+{
+	const uint8_t *p = data;
+	uint8_t sum = 0;
+
+	for (size_t i = 0; i < bytes; i++)
+		sum = (uint8_t)(sum + p[i]);
+	return (uint8_t)-sum;
+}

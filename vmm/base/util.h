@@ -58,6 +58,9 @@ static inline bool util_mul_overflows(uint64_t a, uint64_t b, uint64_t *product)
 	return __builtin_mul_overflow(a, b, product);
 }
 
+/* The byte with which the sum of all, which it is not yet part of, is 0. */
+uint8_t util_checksum(const void *data, size_t bytes);
+
 /* True when [offset, offset + len) lies inside [0, size). No overflow. */
 static inline bool util_range_inside(uint64_t offset, uint64_t len, uint64_t size)
 {
