@@ -38,8 +38,8 @@ const char *const *machine_profile_words(const struct vm_config *config)
 	 * Crypto self-tests are two thirds of a distribution's boot (877 of 1,313 million
 	 * instructions). There is no PCI bus to be searched (225 exits), and to check the rate of
 	 * ACPI's timer the kernel waits busily for 10 ms; its clock is KVM's. Recent kernels
-	 * look up the name of each of 38,000 functions that they can trace, to leave hundreds that are
-	 * never called out of a list: 74 of 408 million. The other step that is left out looks for a
+	 * look up the name of each of 38,000 functions that they can trace, to mark those that are
+	 * never called: 74 of 408 million. The other step that is left out looks for a
 	 * way to ask a PCI bus, even with pci=off, and calls it fatal that there is none: 136 exits,
 	 * for 65 characters on a console where the person asked for quiet.
 	 *
