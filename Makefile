@@ -45,8 +45,8 @@ COMPILE = $(CC) $(OPTIMIZE) $(SMALL_CC) $(CFLAGS) $(CPPFLAGS) -std=gnu17 -D_GNU_
 LINK    = $(CC) $(LDFLAGS) -pthread -pie -Wl,-z,relro -Wl,-z,now -Wl,--as-needed $(SMALL_LD) \
 	$(SAN_LD)
 # Of libfdt a few functions go into the program; the others' libraries are loaded when used.
-LIBS    := -lz -llz4 -lzstd -l:libfdt.a
-HEADERS := zlib.h lz4.h lz4frame.h zstd.h slirp/libslirp.h SDL2/SDL.h rfb/rfb.h libfdt.h \
+LIBS    := -lz -llz4 -lzstd -llzma -l:libfdt.a
+HEADERS := zlib.h lz4.h lz4frame.h zstd.h lzma.h slirp/libslirp.h SDL2/SDL.h rfb/rfb.h libfdt.h \
 	linux/kvm.h
 
 # ---- What there is ----

@@ -1,6 +1,6 @@
 /*
- * See unpack.h. The only file that knows zlib, liblz4 and libzstd. Knows
- * nothing of kernels or guest memory. One thread at a time.
+ * See unpack.h. The only file that knows zlib, liblz4, libzstd and
+ * liblzma. Knows nothing of kernels or guest memory. One thread at a time.
  *
  * Formats: RFC 1952 (gzip), RFC 8878 (zstd), the "legacy frame" of the LZ4
  * frame format description, Linux scripts/Makefile.lib (what the kernel's
@@ -10,14 +10,16 @@
  * endless output (a bomb)   sink->limit                    emit()                 unpack_stops_at_limit
  * LZ4 block of any size     what 8 MiB can pack to         lz4_block()            lz4_absurd_block_is_damage
  * zstd window of any size   128 MiB, libzstd's default     ZSTD_decompressStream  -
- * cut or damaged            an error                       the three loops        unpack_rejects_every_cut
- * endless empty input       each turn reads or writes      the three loops        unpack_rejects_every_cut
+ * XZ dictionary of any size XZ_MEMORY_MAX                  lzma_code              xz_absurd_dictionary_is_damage
+ * cut or damaged            an error                       the four loops         unpack_rejects_every_cut
+ * endless empty input       each turn reads or writes      the four loops         unpack_rejects_every_cut
  */
 #include "firmware/unpack.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <lz4.h>
+#include <lzma.h>
 #include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -26,6 +28,9 @@ enum {
 	CHUNK_BYTES = 256 * 1024,
 	LZ4_LEGACY_BLOCK_BYTES = 8 << 20,
 };
+
+/* The kernel's build asks for a dictionary of 32 MiB. */
+#define XZ_MEMORY_MAX (128 * MIB)
 
 #define LZ4_LEGACY_MAGIC 0x184c2102u
 #define LZ4_FRAME_MAGIC	 0x184d2204u
@@ -47,6 +52,9 @@ static struct {
 	__typeof__(&ZSTD_freeDCtx) zstd_free;
 	__typeof__(&ZSTD_decompressStream) zstd_decompress;
 	__typeof__(&ZSTD_isError) zstd_is_error;
+	__typeof__(&lzma_stream_decoder) lzma_decoder;
+	__typeof__(&lzma_code) lzma_code;
+	__typeof__(&lzma_end) lzma_end;
 } lib;
 
 struct symbol {
@@ -62,9 +70,13 @@ static const struct symbol zstd_symbols[] = {{"ZSTD_createDCtx", &lib.zstd_creat
 	{"ZSTD_freeDCtx", &lib.zstd_free}, {"ZSTD_decompressStream", &lib.zstd_decompress},
 	{"ZSTD_isError", &lib.zstd_is_error}, {NULL, NULL}};
 
+static const struct symbol lzma_symbols[] = {{"lzma_stream_decoder", &lib.lzma_decoder},
+	{"lzma_code", &lib.lzma_code}, {"lzma_end", &lib.lzma_end}, {NULL, NULL}};
+
 static int unpack_gzip(struct stream *s);
 static int unpack_lz4(struct stream *s);
 static int unpack_zstd(struct stream *s);
+static int unpack_xz(struct stream *s);
 
 static const struct format {
 	const char *name;
@@ -81,7 +93,8 @@ static const struct format {
 	[UNPACK_LZ4_FRAME] = {"LZ4", {0x04, 0x22, 0x4d, 0x18}, 4, NULL, NULL, NULL},
 	[UNPACK_ZSTD] = {"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, "libzstd.so.1", zstd_symbols,
 		unpack_zstd},
-	[UNPACK_XZ] = {"XZ", {0xfd, '7', 'z', 'X', 'Z', 0}, 6, NULL, NULL, NULL},
+	[UNPACK_XZ] = {"XZ", {0xfd, '7', 'z', 'X', 'Z', 0}, 6, "liblzma.so.5", lzma_symbols,
+		unpack_xz},
 	[UNPACK_LZMA] = {"LZMA", {0x5d, 0, 0}, 3, NULL, NULL, NULL},
 	[UNPACK_BZIP2] = {"bzip2", {'B', 'Z', 'h'}, 3, NULL, NULL, NULL},
 	[UNPACK_LZO] = {"LZO", {0x89, 'L', 'Z', 'O'}, 4, NULL, NULL, NULL},
@@ -280,6 +293,46 @@ static int unpack_zstd(struct stream *s)
 		} while (ret == 0);
 	}
 	lib.zstd_free(context);
+	free(buf);
+	return ret > 0 ? 0 : ret;
+}
+
+/* Returns 1 at the end of the stream, 0 to go on, or -errno. */
+static int xz_step(struct stream *s, lzma_stream *xz, uint8_t *in, uint8_t *out)
+{
+	lzma_ret status;
+	int ret;
+
+	if (!xz->avail_in) {
+		int64_t got = take(s, in, CHUNK_BYTES);
+
+		if (got < 0)
+			return (int)got;
+		xz->next_in = in;
+		xz->avail_in = (size_t)got;
+	}
+	xz->next_out = out;
+	xz->avail_out = CHUNK_BYTES;
+	status = lib.lzma_code(xz, LZMA_RUN);
+	/* LZMA_BUF_ERROR, the second time that nothing is read or written: cut. */
+	if (status != LZMA_OK && status != LZMA_STREAM_END)
+		return status == LZMA_MEM_ERROR ? -ENOMEM : -EILSEQ;
+	ret = emit(s, out, CHUNK_BYTES - xz->avail_out);
+	return ret ? ret : status == LZMA_STREAM_END;
+}
+
+static int unpack_xz(struct stream *s)
+{
+	lzma_stream xz = LZMA_STREAM_INIT;
+	uint8_t *buf = malloc(2 * CHUNK_BYTES);
+	int ret = -ENOMEM;
+
+	if (buf && lib.lzma_decoder(&xz, XZ_MEMORY_MAX, 0) == LZMA_OK) {
+		do {
+			ret = xz_step(s, &xz, buf, buf + CHUNK_BYTES);
+		} while (ret == 0);
+		lib.lzma_end(&xz);
+	}
 	free(buf);
 	return ret > 0 ? 0 : ret;
 }

@@ -1,6 +1,6 @@
 /*
- * Compressed data: recognises the usual formats and unpacks three of them
- * (gzip, LZ4 as the kernel's build makes it, zstd) with the host's libraries.
+ * Compressed data: recognises the usual formats and unpacks four of them
+ * (gzip, LZ4 as the kernel's build makes it, zstd, XZ) with the host's libraries.
  *
  * A library is loaded when first needed and only then, so that a machine with
  * a plain kernel runs without any of them, and starts that much sooner.

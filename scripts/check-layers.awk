@@ -52,7 +52,7 @@ BEGIN {
 	home["^(X11|wayland)"] = "^devices/backend/display_sdl_lib\\.c$"
 	home["^rfb/"] = "^devices/backend/display_vnc[a-z_]*\\.[ch]$"
 	home["^libfdt"] = "^firmware/fdt(_source)?\\.c$"
-	home["^(zlib|lz4.*|zstd.*)\\.h$"] = "^(firmware/unpack\\.c|devices/backend/(blk_[a-z0-9]*|png)\\.c)$"
+	home["^(zlib|lz4.*|zstd.*|lzma)\\.h$"] = "^(firmware/unpack\\.c|devices/backend/(blk_[a-z0-9]*|png)\\.c)$"
 	home["^slirp/"] = "^devices/backend/net_slirp\\.c$"
 	home["^liburing"] = "^devices/backend/blk_[a-z]*\\.c$"
 	home["^linux/vhost\\.h$"] = "^devices/backend/vhost\\.c$"

@@ -4,6 +4,7 @@
 #include "tests/fake/fake_kernel.h"
 
 #include <lz4.h>
+#include <lzma.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,18 @@ static void pack_zstd(struct fake_file *file, const void *in, size_t len)
 	file->size -= room - packed;
 }
 
+static void pack_xz(struct fake_file *file, const void *in, size_t len)
+{
+	size_t room = lzma_stream_buffer_bound(len), packed = 0;
+	lzma_ret ret;
+
+	fake_file_zeros(file, room);
+	ret = lzma_easy_buffer_encode(
+		0, LZMA_CHECK_CRC32, NULL, in, len, file->data + file->size - room, &packed, room);
+	ASSERT(ret == LZMA_OK);
+	file->size -= room - packed;
+}
+
 void fake_pack(struct fake_file *file, enum unpack_format format, const void *in, size_t len)
 {
 	switch (format) {
@@ -191,6 +204,9 @@ void fake_pack(struct fake_file *file, enum unpack_format format, const void *in
 		break;
 	case UNPACK_ZSTD:
 		pack_zstd(file, in, len);
+		break;
+	case UNPACK_XZ:
+		pack_xz(file, in, len);
 		break;
 	default:
 		fake_file_append(file, in, len);

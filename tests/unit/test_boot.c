@@ -26,7 +26,8 @@ enum {
 	CODE_OFFSET = 5 * 512,
 };
 
-static const enum unpack_format formats[] = {UNPACK_GZIP, UNPACK_LZ4_LEGACY, UNPACK_ZSTD};
+static const enum unpack_format formats[] = {
+	UNPACK_GZIP, UNPACK_LZ4_LEGACY, UNPACK_ZSTD, UNPACK_XZ};
 
 static char folder[] = "/tmp/test-boot-XXXXXX";
 static char kernel_path[64], initrd_path[64];

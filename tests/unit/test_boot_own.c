@@ -326,7 +326,7 @@ static void assert_multiboot_fails(const struct boot_config *config, const char 
 static void boot_unpacks_multiboot(void **state)
 {
 	static const enum unpack_format formats[] = {
-		UNPACK_NONE, UNPACK_GZIP, UNPACK_LZ4_LEGACY, UNPACK_ZSTD};
+		UNPACK_NONE, UNPACK_GZIP, UNPACK_LZ4_LEGACY, UNPACK_ZSTD, UNPACK_XZ};
 	struct boot_config config = {
 		.kernel_path = kernel_path, .initrd_paths = initrds, .initrd_count = 2};
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ enum {
 	SMALL_BYTES = 3000,
 };
 
-static const enum unpack_format formats[] = {UNPACK_GZIP, UNPACK_LZ4_LEGACY, UNPACK_ZSTD};
+static const enum unpack_format formats[] = {
+	UNPACK_GZIP, UNPACK_LZ4_LEGACY, UNPACK_ZSTD, UNPACK_XZ};
 
 static uint8_t *original;
 
@@ -171,6 +173,28 @@ static void lz4_absurd_block_is_damage(void **state)
 	}
 }
 
+/* The header of the block says LZMA2 with the largest dictionary, 4 GiB less one. */
+static void xz_absurd_dictionary_is_damage(void **state)
+{
+	struct fake_file file = {NULL, 0};
+	size_t bytes, at = 14;
+	uint64_t made;
+	uint8_t *head;
+
+	(void)state;
+	fake_pack(&file, UNPACK_XZ, original, SMALL_BYTES);
+	/* Behind the stream's 12 bytes: size, flags, perhaps numbers, filter, its properties, sum. */
+	head = file.data + 12;
+	bytes = (head[0] + 1) * (size_t)4;
+	while (memcmp(file.data + at, "\x21\x01", 2))
+		at++;
+	assert_true(at < 12 + bytes - 6);
+	file.data[at + 2] = 40;
+	store_le32(head + bytes - 4, lzma_crc32(head, bytes - 4, 0));
+	assert_int_equal(unpack(UNPACK_XZ, &file, file.size, ORIGINAL_BYTES, &made), -EILSEQ);
+	fake_file_finish(&file);
+}
+
 static int refuse(void *opaque, uint64_t offset, const void *data, uint64_t len)
 {
 	(void)opaque, (void)offset, (void)data, (void)len;
@@ -220,10 +244,7 @@ static void unpack_knows_what_it_can_not(void **state)
 		const char *magic;
 		size_t len;
 		const char *name;
-	} others[] = {{"\xfd"
-		       "7zXZ\0",
-			      6, "XZ"},
-		{"\x5d\0\0\x80", 4, "LZMA"}, {"BZh9", 4, "bzip2"}, {"\x89LZO", 4, "LZO"},
+	} others[] = {{"\x5d\0\0\x80", 4, "LZMA"}, {"BZh9", 4, "bzip2"}, {"\x89LZO", 4, "LZO"},
 		{"\x04\x22\x4d\x18", 4, "LZ4"}};
 	struct check check = {0};
 	struct unpack_sink sink = {.put = compare, .opaque = &check, .limit = 1000};
@@ -275,6 +296,7 @@ int main(void)
 		cmocka_unit_test(unpack_survives_every_changed_byte),
 		cmocka_unit_test(unpack_stops_at_limit),
 		cmocka_unit_test(lz4_absurd_block_is_damage),
+		cmocka_unit_test(xz_absurd_dictionary_is_damage),
 		cmocka_unit_test(unpack_passes_on_the_sinks_refusal),
 		cmocka_unit_test(unpack_tells_read_errors_from_damage),
 		cmocka_unit_test(unpack_knows_what_it_can_not),
