@@ -383,7 +383,7 @@ int image_refuse_kernel(const struct image_info *info, const char *path, struct 
 		path, info->text);
 	err_hint(err,
 		"%sa kernel is a Linux bzImage (vmlinuz), an x86-64 ELF file (vmlinux) or a "
-		"Multiboot kernel, which may be packed by gzip, LZ4 or zstd, or a boot sector",
+		"Multiboot kernel, which may be packed by gzip, LZ4, zstd or XZ, or a boot sector",
 		advice(info->kind));
 	return -ENOEXEC;
 }

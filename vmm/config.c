@@ -184,12 +184,12 @@ const struct opt config_options[] = {
 		.type = OPT_FLAG,
 		FIELD(no_boot_words),
 		.help = "Do not tell a Linux kernel to leave out what only costs time at its "
-			"start: see MACHINES in the manual."},
+			"start, or wakes it when idle: see MACHINES in the manual."},
 	{.name = "no-unpack",
 		.type = OPT_FLAG,
 		FIELD(no_unpack),
 		.help = "Let the kernel's own code unpack it, as firmware would. Without this vmm "
-			"unpacks gzip, LZ4 and Zstandard itself, which is faster."},
+			"unpacks gzip, LZ4, Zstandard and XZ itself, which is faster."},
 	{.name = "no-kernel-cache",
 		.type = OPT_FLAG,
 		FIELD(no_kernel_cache),

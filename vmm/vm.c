@@ -471,7 +471,8 @@ static void print_description(const struct vm *vm, bool interactive)
 	log_info("%s%s", text, interactive ? "; Ctrl-a x quits, Ctrl-a h helps" : "");
 	machine_describe_words(&vm->machine, text, sizeof(text));
 	if (text[0])
-		log_info("the kernel is told %s, to start faster; not so with --no-boot-words",
+		log_info("the kernel is told %s, to start faster and sleep when idle; not so with "
+			 "--no-boot-words",
 			text);
 }
 

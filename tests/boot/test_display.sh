@@ -147,7 +147,8 @@ has_screen() {
 }
 
 words='cryptomgr.notests pci=off pmtmr=0'
-words+=' initcall_blacklist=ftrace_check_for_weak_functions,pci_arch_init nox2apic'
+words+=' initcall_blacklist=ftrace_check_for_weak_functions,pci_arch_init'
+words+=' tsc=nowatchdog nox2apic sysctl.vm.compaction_proactiveness=0 rcupdate.rcu_expedited=1'
 
 # A server that is not there would be waited for by nobody.
 start_on :5432

@@ -24,7 +24,8 @@ enum {
 };
 
 #define NO_INITCALLS "initcall_blacklist=ftrace_check_for_weak_functions,pci_arch_init"
-#define CPU1	     " nox2apic"
+#define SLEEP	     " tsc=nowatchdog"
+#define CPU1	     " nox2apic sysctl.vm.compaction_proactiveness=0 rcupdate.rcu_expedited=1"
 
 static char words_text[1024];
 static char *words[WORDS_MAX];
@@ -86,27 +87,27 @@ static void pc_is_the_default(void **state)
 
 static void words_for_a_fast_start(void **state)
 {
-	char text[200];
+	char text[300];
 
 	(void)state;
 	assert_int_equal(parse("--kernel k --cpus 1"), 0);
 	machine_cmdline_describe_words(&config, text, sizeof(text));
-	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0 " NO_INITCALLS CPU1);
+	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0 " NO_INITCALLS SLEEP CPU1);
 	machine_cmdline_describe_words(&config, text, 8);
 	assert_string_equal(text, "cryptom");
 	config_finish(&config);
 	/* A person's word of the same name is the one that counts. */
 	assert_int_equal(parse("--kernel k --cpus 1 --append pci=conf1"), 0);
 	machine_cmdline_describe_words(&config, text, sizeof(text));
-	assert_string_equal(text, "cryptomgr.notests pmtmr=0 " NO_INITCALLS CPU1);
+	assert_string_equal(text, "cryptomgr.notests pmtmr=0 " NO_INITCALLS SLEEP CPU1);
 	config_finish(&config);
 	assert_int_equal(parse("--kernel k --cpus 1 --append initcall_blacklist=pcspkr_init"), 0);
 	machine_cmdline_describe_words(&config, text, sizeof(text));
-	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0" CPU1);
+	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0" SLEEP CPU1);
 	config_finish(&config);
 	assert_int_equal(parse("--kernel k --cpus 2"), 0);
 	machine_cmdline_describe_words(&config, text, sizeof(text));
-	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0 " NO_INITCALLS);
+	assert_string_equal(text, "cryptomgr.notests pci=off pmtmr=0 " NO_INITCALLS SLEEP);
 	config_finish(&config);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(
@@ -230,7 +231,7 @@ static void words_of_micro(void **state)
 	assert_non_null(strstr(bootargs, "reboot=p,force"));
 	assert_null(strstr(bootargs, "8250."));
 	assert_non_null(
-		strstr(bootargs, "reboot=p,force noreplace-smp percpu_alloc=page nox2apic"));
+		strstr(bootargs, "tsc=nowatchdog noreplace-smp percpu_alloc=page nox2apic"));
 	/* With another processor the kernel needs what these leave out. */
 	dump("--machine micro --hvc0 null --cpus 2");
 	bootargs = fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "bootargs", NULL);
@@ -242,6 +243,7 @@ static void words_of_micro(void **state)
 	bootargs = fdt_getprop(tree, fdt_path_offset(tree, "/chosen"), "bootargs", NULL);
 	assert_non_null(strstr(bootargs, "reboot=p,force"));
 	assert_null(strstr(bootargs, "8250."));
+	assert_null(strstr(bootargs, "tsc="));
 	assert_null(strstr(bootargs, "noreplace-smp"));
 }
 

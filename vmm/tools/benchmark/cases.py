@@ -3,7 +3,8 @@
 # Words that keep a stock kernel from testing and probing what a machine for programs lacks: those
 # that vmm says by itself to a machine with one processor, and some that others say. In the equal
 # configuration all machines are told all of them, and vmm adds none.
-BOOT_WORDS = ("cryptomgr.notests pci=off pmtmr=0 nox2apic "
+BOOT_WORDS = ("cryptomgr.notests pci=off pmtmr=0 nox2apic tsc=nowatchdog "
+              "sysctl.vm.compaction_proactiveness=0 rcupdate.rcu_expedited=1 "
               "initcall_blacklist=ftrace_check_for_weak_functions,pci_arch_init "
               "i8042.noaux i8042.nomux i8042.nopnp i8042.dumbkbd swiotlb=noforce")
 QUIET = "console=ttyS0 quiet " + BOOT_WORDS
