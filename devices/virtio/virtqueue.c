@@ -90,13 +90,14 @@ void virtq_finish(struct virtq *queue)
 	queue->iovecs = NULL;
 }
 
-/* Large and mostly never touched: the host fills in the pages that get used. */
+/* Large and mostly never touched: not even by zeros, the host fills in the pages that get used. */
 static bool make_slots(struct virtq *queue)
 {
 	if (queue->slots)
 		return true;
 	queue->slots = calloc(queue->max_size, queue->request_bytes);
-	queue->iovecs = calloc((size_t)queue->max_size * queue->max_size, sizeof(*queue->iovecs));
+	queue->iovecs = reallocarray(
+		NULL, (size_t)queue->max_size * queue->max_size, sizeof(*queue->iovecs));
 	if (queue->slots && queue->iovecs)
 		return true;
 	virtq_finish(queue);
