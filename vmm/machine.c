@@ -97,14 +97,14 @@ static void handle_coalesce_tick(void *opaque)
 		loop_timer_arm(machine->loop, &machine->coalesce_timer, COALESCE_TICK_NS);
 }
 
-static void coalesce_pio(void *opaque, uint16_t port, bool on)
+static void coalesce_pio(void *opaque, uint16_t port, uint16_t status, bool on)
 {
 	struct machine *machine = opaque;
 
 	if (!on)
 		coalesce_end(&machine->kvm);
 	/* A trace has each write as an exit. */
-	else if (!machine->trace && coalesce_begin(&machine->kvm, port))
+	else if (!machine->trace && coalesce_begin(&machine->kvm, port, status))
 		loop_timer_arm(machine->loop, &machine->coalesce_timer, COALESCE_TICK_NS);
 }
 

@@ -15,8 +15,9 @@
  *
  * A kernel that prints looks at LSR before each character. When it has done so for a while its writes
  * of THR may arrive later than they are made (platform_ops.pio_coalesce), as long as nothing is to
- * happen at once: transmitter interrupts and loopback end that. LSR tells the truth all the same, as
- * what was written before arrives before it is read.
+ * happen at once: transmitter interrupts and loopback end that. LSR does not wait for them: they are
+ * in a transmitter that is as large as needed, and full when the back end has no room for those that
+ * did arrive.
  *
  * OUT2 gates the interrupt, as on the boards of PCs, but only for a guest that has
  * ever set it: many small kernels, written on emulators without the gate, do not.
@@ -28,8 +29,8 @@
  *
  * Threats
  *   what the guest can send           limit                           where           test
- *   output faster than the host       16 bytes kept, then counted     put_thr         stalled_output_*
- *                                     as lost
+ *   output faster than the host       16 bytes kept, then counted     tx_room         stalled_output_*
+ *                                     as lost; of late ones 512                       stalled_run_*
  *   a flood of register accesses      no allocation, no waiting       -               fuzz_legacy
  *   loopback floods                   FIFO of 16, then overrun        uart_rx_put     loopback_overrun
  *   wide or odd accesses              bytes of neighbour registers    byte_ports      wide_access
@@ -57,6 +58,8 @@ enum {
 	POLLS_FOR_INPUT = 16,
 	/* So many characters, each after a look at LSR, are a kernel that prints: and again so many. */
 	POLLED_TO_COALESCE = 256,
+	/* What is late may come all at once, behind what is already there. */
+	TX_BYTES = 2 * PIO_COALESCED_MAX,
 };
 
 /* Four characters of ten bits at 115200 baud are 350 us; the loop counts in milliseconds. */
@@ -87,7 +90,7 @@ struct serial {
 	bool rx_timer_armed;
 
 	struct ring tx; /* empty unless the back end has no room */
-	uint8_t tx_bytes[FIFO_BYTES];
+	uint8_t tx_bytes[TX_BYTES];
 	bool thre_pending; /* the THRE interrupt is not yet taken */
 	bool thre_burst;   /* THR was written since the guest last looked at LSR or IIR */
 	bool lsr_was_read; /* since the last character */
@@ -333,7 +336,8 @@ static void coalesce(struct serial *serial, bool on)
 	if ((!on && !serial->coalesces) || !platform->ops->pio_coalesce)
 		return;
 	serial->coalesces = on;
-	platform->ops->pio_coalesce(platform->opaque, places[serial->dev.index].port, on);
+	platform->ops->pio_coalesce(platform->opaque, places[serial->dev.index].port,
+		places[serial->dev.index].port + UART_LSR, on);
 }
 
 static void count_polled(struct serial *serial)
@@ -344,7 +348,33 @@ static void count_polled(struct serial *serial)
 	serial->lsr_was_read = false;
 }
 
-static void put_thr(struct serial *serial, uint8_t byte)
+static size_t tx_room(const struct serial *serial)
+{
+	size_t size = serial->coalesces ? TX_BYTES : fifo_size(serial);
+
+	return size - MIN(size, ring_used(&serial->tx));
+}
+
+/* Out of loopback. */
+static void transmit(struct serial *serial, const uint8_t *bytes, size_t count)
+{
+	do {
+		size_t put = ring_put(&serial->tx, bytes, MIN(count, tx_room(serial)));
+
+		if (!put) {
+			device_guest_error(&serial->dev,
+				"output is lost: the guest writes on while %s "
+				"does not keep up",
+				serial->chr ? chr_name(serial->chr) : "the line");
+			return;
+		}
+		send(serial);
+		bytes += put;
+		count -= put;
+	} while (count);
+}
+
+static void put_thr(struct serial *serial, const uint8_t *bytes, size_t count)
 {
 	count_polled(serial);
 	/*
@@ -357,18 +387,13 @@ static void put_thr(struct serial *serial, uint8_t byte)
 	}
 	serial->thre_burst = true;
 	serial->thre_pending = false;
-	if (is_loopback(serial)) {
-		receive(serial, byte, false);
-		serial->thre_pending = true;
-	} else if (ring_used(&serial->tx) >= fifo_size(serial)) {
-		device_guest_error(&serial->dev,
-			"output is lost: the guest writes on while %s "
-			"does not keep up",
-			serial->chr ? chr_name(serial->chr) : "the line");
-	} else {
-		ring_put(&serial->tx, &byte, 1);
-		send(serial);
+	if (!is_loopback(serial)) {
+		transmit(serial, bytes, count);
+		return;
 	}
+	for (size_t i = 0; i < count; i++)
+		receive(serial, bytes[i], false);
+	serial->thre_pending = true;
 }
 
 /* ---- Registers ---- */
@@ -487,7 +512,7 @@ static void write_one(struct serial *serial, unsigned number, uint8_t value)
 		if (dlab)
 			serial->divisor = (uint16_t)((serial->divisor & 0xff00) | value);
 		else
-			put_thr(serial, value);
+			put_thr(serial, &value, 1);
 		break;
 	case UART_IER:
 		if (dlab)
@@ -546,7 +571,21 @@ static void write_ports(void *opaque, uint64_t offset, unsigned size, uint64_t v
 	byte_ports_write(opaque, offset, size, value, write_register);
 }
 
-static const struct bus_ops ops = {.read = read_ports, .write = write_ports};
+static void write_run(void *opaque, uint64_t offset, const uint8_t *bytes, size_t count)
+{
+	struct serial *serial = opaque;
+
+	if (offset == UART_TX && !(serial->lcr & UART_LCR_DLAB)) {
+		put_thr(serial, bytes, count);
+		update_irq(serial);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		write_register(serial, (unsigned)offset, bytes[i]);
+}
+
+static const struct bus_ops ops = {
+	.read = read_ports, .write = write_ports, .write_run = write_run};
 
 /* ---- Life ---- */
 

@@ -200,8 +200,8 @@ static inline void guest_put_tables(struct guest *guest)
 static inline int guest_setup(void **state)
 {
 	static struct guest guest;
-	static const struct bus_ops port_ops = {guest_port_read, guest_port_write};
-	static const struct bus_ops mmio_ops = {guest_mmio_read, guest_mmio_write};
+	static const struct bus_ops port_ops = {.read = guest_port_read, .write = guest_port_write};
+	static const struct bus_ops mmio_ops = {.read = guest_mmio_read, .write = guest_mmio_write};
 	const struct gmem_config config = {
 		.size = GUEST_RAM, .hole_start = 3 * GIB, .high_base = 4 * GIB};
 	struct err err = ERR_INIT;

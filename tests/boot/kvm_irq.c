@@ -129,7 +129,7 @@ static uint64_t ack_read(void *opaque, uint64_t offset, unsigned size)
 
 static void use_ack_port(struct guest *guest)
 {
-	static const struct bus_ops ops = {ack_read, guest_port_write};
+	static const struct bus_ops ops = {.read = ack_read, .write = guest_port_write};
 
 	/* In place of the recorder, which ignores the ports up to 0x53f. */
 	acks = 0;

@@ -387,11 +387,12 @@ bool fake_machine_wait_irq(struct fake_machine *fm, unsigned gsi, uint64_t count
 	return fake_machine_run_until(fm, has_irqs, &wait);
 }
 
-static void note_coalescing(void *opaque, uint16_t port, bool on)
+static void note_coalescing(void *opaque, uint16_t port, uint16_t status, bool on)
 {
 	struct fake_machine *fm = opaque;
 
 	fm->coalesced_port = on ? port : 0;
+	fm->coalesced_status = on ? status : 0;
 	fm->coalesce_calls++;
 }
 

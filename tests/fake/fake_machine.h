@@ -77,7 +77,7 @@ struct fake_machine {
 	bool plays_doorbells;
 
 	/* What a device asked last about a port, 0: nothing or the end; under the device's lock. */
-	uint16_t coalesced_port;
+	uint16_t coalesced_port, coalesced_status;
 	unsigned coalesce_calls;
 
 	pthread_mutex_t mutex; /* guards what follows */

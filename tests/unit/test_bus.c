@@ -46,7 +46,7 @@ static void probe_write(void *opaque, uint64_t offset, unsigned size, uint64_t v
 	note(opaque, offset, size, value);
 }
 
-static const struct bus_ops probe_ops = {probe_read, probe_write};
+static const struct bus_ops probe_ops = {.read = probe_read, .write = probe_write};
 
 static int add(struct bus *bus, uint64_t base, uint64_t size, struct probe *probe, struct err *err)
 {
@@ -220,6 +220,26 @@ static void test_neighbours_share_one_access(void **state)
 	assert_int_equal(high.value[0], 2);
 }
 
+/* A device that knows no runs sees each write by itself. */
+static void test_run_of_writes(void **state)
+{
+	static const uint8_t run[] = {3, 1, 2};
+	struct probe probe;
+	struct bus bus;
+
+	(void)state;
+	make(&bus, &probe, 0x100, 0x10);
+	assert_true(bus_write_run(&bus, 0x10f, run, sizeof(run)));
+	assert_int_equal(probe.calls, sizeof(run));
+	assert_true(probe.locked);
+	for (size_t i = 0; i < sizeof(run); i++) {
+		assert_int_equal(probe.offset[i], 0xf);
+		assert_int_equal(probe.size[i], 1);
+		assert_int_equal(probe.value[i], run[i]);
+	}
+	assert_false(bus_write_run(&bus, 0x110, run, sizeof(run)));
+}
+
 static void test_nobody_there(void **state)
 {
 	uint8_t data[8] = {0};
@@ -245,6 +265,7 @@ int main(void)
 		cmocka_unit_test(test_access_over_the_edge_is_split),
 		cmocka_unit_test(test_odd_widths_are_split),
 		cmocka_unit_test(test_neighbours_share_one_access),
+		cmocka_unit_test(test_run_of_writes),
 		cmocka_unit_test(test_nobody_there),
 	};
 

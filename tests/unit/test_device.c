@@ -162,7 +162,7 @@ static void write_nothing(void *opaque, uint64_t offset, unsigned size, uint64_t
 	(void)value;
 }
 
-static const struct bus_ops quiet_ops = {read_zero, write_nothing};
+static const struct bus_ops quiet_ops = {.read = read_zero, .write = write_nothing};
 
 /* ---- Tests ---- */
 

@@ -237,6 +237,43 @@ static void test_a_line_is_few_writes(void **state)
 	assert_in_range(chr_memory_write_count(f->chr), 1, 20);
 }
 
+static void print_polled(struct fixture *f, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		assert_true(in(f, UART_LSR) & UART_LSR_THRE);
+		out(f, UART_TX, 'x');
+	}
+}
+
+static bool has_run(void *opaque)
+{
+	struct fixture *f = opaque;
+
+	return !strcmp(chr_memory_output(f->chr, NULL), "run");
+}
+
+static void test_run_of_writes(void **state)
+{
+	static const uint8_t run[] = {'r', 'u', 'n'};
+	struct fixture *f = *state;
+
+	assert_true(bus_write_run(&f->fm->pio, COM1, run, sizeof(run)));
+	assert_true(bus_write_run(&f->fm->pio, COM1 + UART_SCR, run, sizeof(run)));
+	assert_int_equal(in(f, UART_SCR), 'n');
+	assert_true(fake_machine_run_until(f->fm, has_run, f));
+	/* Behind DLAB it is the divisor, and in loopback input. */
+	out(f, UART_LCR, UART_LCR_DLAB);
+	bus_write_run(&f->fm->pio, COM1, run, sizeof(run));
+	assert_int_equal(in(f, UART_DLL), 'n');
+	out(f, UART_LCR, 0);
+	out(f, UART_FCR, UART_FCR_ENABLE_FIFO);
+	out(f, UART_MCR, UART_MCR_LOOP);
+	bus_write_run(&f->fm->pio, COM1, run, sizeof(run));
+	for (size_t i = 0; i < sizeof(run); i++)
+		assert_int_equal(in(f, UART_RX), run[i]);
+	assert_string_equal(chr_memory_output(f->chr, NULL), "run");
+}
+
 static void test_stalled_output_stops_thre(void **state)
 {
 	struct fixture *f = *state;
@@ -271,6 +308,42 @@ static void test_stalled_output_beyond_the_fifo_is_counted(void **state)
 	for (int i = 0; i < CHR_OUTPUT_BYTES + 1 + 3; i++)
 		out(f, UART_TX, 'x');
 	assert_int_equal(f->dev->guest_errors.total, 3);
+}
+
+/* As many as may come late come at once, behind what is there: a guest that looks loses none. */
+static void test_stalled_run_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t run[PIO_COALESCED_MAX] = {0};
+	struct chr_stats stats;
+	unsigned runs = 0;
+
+	print_polled(f, 256);
+	chr_memory_stall(f->chr, true);
+	while (in(f, UART_LSR) & UART_LSR_THRE) {
+		assert_true(bus_write_run(&f->fm->pio, COM1, run, sizeof(run)));
+		assert_in_range(++runs, 1, CHR_OUTPUT_BYTES / sizeof(run) + 1);
+	}
+	chr_memory_stall(f->chr, false);
+	while (!(in(f, UART_LSR) & UART_LSR_THRE))
+		assert_true(loop_run_once(f->fm->loop, 1000));
+	assert_int_equal(f->dev->guest_errors.total, 0);
+	chr_get_stats(f->chr, &stats);
+	assert_int_equal(stats.output_bytes, 256 + runs * sizeof(run));
+	assert_int_equal(stats.lost_bytes, 0);
+}
+
+/* What a guest writes that does not look is lost, and said to be. */
+static void test_stalled_run_has_a_limit(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t run[PIO_COALESCED_MAX] = {0};
+
+	print_polled(f, 256);
+	chr_memory_stall(f->chr, true);
+	for (int i = 0; i < CHR_OUTPUT_BYTES / PIO_COALESCED_MAX + 4; i++)
+		bus_write_run(&f->fm->pio, COM1, run, sizeof(run));
+	assert_true(f->dev->guest_errors.total > 0);
 }
 
 static void test_stalled_output_interrupts_when_there_is_room(void **state)
@@ -786,14 +859,6 @@ static void test_reset_is_power_on(void **state)
 	assert_int_equal(in(f, UART_RX), 'n');
 }
 
-static void print_polled(struct fixture *f, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		assert_true(in(f, UART_LSR) & UART_LSR_THRE);
-		out(f, UART_TX, 'x');
-	}
-}
-
 static void test_polled_output_may_come_late(void **state)
 {
 	struct fixture *f = *state;
@@ -806,6 +871,7 @@ static void test_polled_output_may_come_late(void **state)
 	print_polled(f, 1);
 	assert_int_equal(f->fm->coalesce_calls, 1);
 	assert_int_equal(f->fm->coalesced_port, COM1);
+	assert_int_equal(f->fm->coalesced_status, COM1 + UART_LSR);
 	/* It may have ended by itself: asked for again while it goes on. */
 	print_polled(f, 256);
 	assert_int_equal(f->fm->coalesce_calls, 2);
@@ -876,6 +942,9 @@ int main(void)
 		TEST(a_line_is_few_writes),
 		TEST(stalled_output_stops_thre),
 		TEST(stalled_output_beyond_the_fifo_is_counted),
+		TEST(stalled_run_is_kept),
+		TEST(stalled_run_has_a_limit),
+		TEST(run_of_writes),
 		TEST(stalled_output_interrupts_when_there_is_room),
 		TEST(failed_line_does_not_stop_the_guest),
 		TEST(thre_interrupt_on_enable),

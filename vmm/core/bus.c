@@ -201,3 +201,22 @@ bool bus_write(const struct bus *bus, uint64_t addr, const void *data, unsigned 
 	range_write(range, addr, size, load_value(data, size));
 	return true;
 }
+
+bool bus_write_run(const struct bus *bus, uint64_t addr, const uint8_t *bytes, size_t count)
+{
+	const struct bus_range *range = find(bus, addr);
+
+	if (!range)
+		return false;
+	if (!range->ops->write_run) {
+		for (size_t i = 0; i < count; i++)
+			range_write(range, addr, 1, bytes[i]);
+		return true;
+	}
+	if (range->lock)
+		pthread_mutex_lock(range->lock);
+	range->ops->write_run(range->opaque, addr - range->base, bytes, count);
+	if (range->lock)
+		pthread_mutex_unlock(range->lock);
+	return true;
+}

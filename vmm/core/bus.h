@@ -24,6 +24,8 @@ struct bus_ops {
 	uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
 	/* `value` is zero above its low `size` bytes. */
 	void (*write)(void *opaque, uint64_t offset, unsigned size, uint64_t value);
+	/* Or NULL: `count` writes of a byte to one offset, one after the other. */
+	void (*write_run)(void *opaque, uint64_t offset, const uint8_t *bytes, size_t count);
 };
 
 struct bus_range {
@@ -66,3 +68,6 @@ const struct bus_range *bus_find(const struct bus *bus, uint64_t addr);
  */
 bool bus_read(const struct bus *bus, uint64_t addr, void *data, unsigned size);
 bool bus_write(const struct bus *bus, uint64_t addr, const void *data, unsigned size);
+
+/* As many writes of one byte to the same address. */
+bool bus_write_run(const struct bus *bus, uint64_t addr, const uint8_t *bytes, size_t count);

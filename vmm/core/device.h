@@ -47,6 +47,10 @@ enum machine_request {
 	MACHINE_PANIC,	  /* pvpanic: the guest's kernel panicked */
 };
 
+enum {
+	PIO_COALESCED_MAX = 256
+};
+
 struct platform_ops {
 	/*
 	 * Connects an interrupt wire: fills `line`, which stays valid until the
@@ -82,12 +86,13 @@ struct platform_ops {
 
 	/*
 	 * Or NULL. Lets byte writes to a port arrive later than the guest makes them, and cheaper:
-	 * before anything else that the guest does arrives, or a few milliseconds later. For one
-	 * port of a machine, which may be refused; it ends by itself when there are no writes, so
-	 * ask again and again while they come. false: from now on at once. Any thread, with the
+	 * many in one run, before anything else that the guest does arrives but for byte reads of
+	 * `status`, or a few milliseconds later. For one port of a machine, which may be refused; it
+	 * ends by itself when there are no writes, so ask again and again while they come.
+	 * PIO_COALESCED_MAX of them wait at most. false: from now on at once. Any thread, with the
 	 * device's lock.
 	 */
-	void (*pio_coalesce)(void *opaque, uint16_t port, bool on);
+	void (*pio_coalesce)(void *opaque, uint16_t port, uint16_t status, bool on);
 
 	/* Asks for a state change. Any thread, never blocks; the first of several wins. */
 	void (*request)(void *opaque, enum machine_request request, int value);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "vmm/base/util.h"
+#include "vmm/core/device.h"
 #include "vmm/kvm/kvm.h"
 
 enum {
@@ -18,6 +19,8 @@ enum {
 		sizeof(struct kvm_coalesced_mmio),
 	QUIET_TICKS = 10
 };
+
+_Static_assert((int)ENTRIES <= (int)PIO_COALESCED_MAX, "a device has room for all that waits");
 
 void coalesce_init(struct coalesce *coalesce)
 {
@@ -57,7 +60,7 @@ static bool find_ring_page(struct kvm *kvm)
 	return !coalesce->is_refused;
 }
 
-bool coalesce_begin(struct kvm *kvm, uint16_t port)
+bool coalesce_begin(struct kvm *kvm, uint16_t port, uint16_t status_port)
 {
 	struct coalesce *coalesce = &kvm->coalesce;
 	bool began = false;
@@ -65,6 +68,7 @@ bool coalesce_begin(struct kvm *kvm, uint16_t port)
 	pthread_mutex_lock(&coalesce->zone_lock);
 	if (!coalesce->has_zone && coalesce->run && find_ring_page(kvm)) {
 		coalesce->port = port;
+		atomic_store_explicit(&coalesce->status_port, status_port, memory_order_relaxed);
 		coalesce->quiet_ticks = 0;
 		/* Before the first entry can be: who comes back from the guest looks. */
 		atomic_store(&coalesce->may_hold, true);
@@ -118,23 +122,40 @@ static struct kvm_coalesced_mmio_ring *find_ring(struct kvm *kvm)
 	return run ? (void *)(run + (size_t)coalesce->ring_page * PAGE_BYTES) : NULL;
 }
 
+/* Takes the oldest writes that go to one port: so many, to `bytes`, and the port. */
+static unsigned take_run(struct kvm_coalesced_mmio_ring *ring, uint8_t *bytes, uint64_t *port)
+{
+	uint32_t first = ring->first, last = __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE);
+	unsigned count = 0;
+
+	for (; first != last && count < ENTRIES; first = (first + 1) % ENTRIES) {
+		const struct kvm_coalesced_mmio *entry = &ring->coalesced_mmio[first];
+
+		/* A zone is one port of one byte: KVM puts nothing else here. */
+		if (count && entry->phys_addr != *port)
+			break;
+		*port = entry->phys_addr;
+		bytes[count++] = entry->data[0];
+	}
+	__atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
+	return count;
+}
+
 unsigned coalesce_drain(struct kvm *kvm, const struct bus *bus)
 {
 	struct kvm_coalesced_mmio_ring *ring;
-	unsigned count = 0;
+	uint8_t bytes[ENTRIES];
+	unsigned count, total = 0;
+	uint64_t port = 0;
 
 	pthread_mutex_lock(&kvm->coalesce.ring_lock);
 	ring = find_ring(kvm);
-	while (ring && ring->first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
-		const struct kvm_coalesced_mmio *entry = &ring->coalesced_mmio[ring->first];
-
-		if (entry->pio && entry->len <= sizeof(entry->data))
-			bus_write(bus, entry->phys_addr, entry->data, entry->len);
-		__atomic_store_n(&ring->first, (ring->first + 1) % ENTRIES, __ATOMIC_RELEASE);
-		count++;
+	while (ring && (count = take_run(ring, bytes, &port)) > 0) {
+		bus_write_run(bus, port, bytes, count);
+		total += count;
 	}
 	pthread_mutex_unlock(&kvm->coalesce.ring_lock);
-	return count;
+	return total;
 }
 
 bool coalesce_tick(struct kvm *kvm, const struct bus *bus)

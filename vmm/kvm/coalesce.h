@@ -2,7 +2,9 @@
  * Coalesced port writes: the guest's writes of a byte to one port go to a ring in memory that is
  * shared with KVM, without an exit, and are carried to the bus later, before anything that the guest
  * does after them: whoever comes back from KVM_RUN, on any processor, empties the ring before it
- * looks at its own exit.
+ * looks at its own exit. Only when that is a read of the one port whose answer does not depend on
+ * them, by which a guest asks before each write whether it may, they wait and become a long run.
+ * When the ring is full KVM makes the next write an exit.
  *
  * What nobody comes back for (the last byte before the guest sleeps) waits in the ring until
  * coalesce_tick(), which its user calls every few milliseconds until that says no more.
@@ -14,6 +16,7 @@
  */
 #pragma once
 
+#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,11 +25,11 @@
 #include "vmm/core/bus.h"
 
 struct kvm;
-struct kvm_run;
 
 /* Inside of struct kvm. */
 struct coalesce {
-	_Atomic bool may_hold; /* the ring may have something in it */
+	_Atomic bool may_hold;	      /* the ring may have something in it */
+	_Atomic uint16_t status_port; /* the writes wait while this is read */
 
 	pthread_mutex_t ring_lock; /* held by who reads the ring */
 
@@ -47,9 +50,17 @@ void coalesce_attach(struct kvm *kvm, struct kvm_run *run);
 
 /*
  * Begins: true when writes to the port are coalesced from now on and ticks are needed; false also
- * when that is so already. One port for each machine.
+ * when that is so already. One port for each machine, and reads of another that don't depend on it.
  */
-bool coalesce_begin(struct kvm *kvm, uint16_t port);
+bool coalesce_begin(struct kvm *kvm, uint16_t port, uint16_t status_port);
+
+/* Whether the ring may stay as it is for this exit. */
+static inline bool coalesce_can_wait(const struct coalesce *coalesce, const struct kvm_run *run)
+{
+	return run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_IN &&
+		run->io.size == 1 &&
+		run->io.port == atomic_load_explicit(&coalesce->status_port, memory_order_relaxed);
+}
 
 /* From now on each write is an exit again; what is in the ring stays to be carried. */
 void coalesce_end(struct kvm *kvm);

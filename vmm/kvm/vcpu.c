@@ -290,7 +290,8 @@ static int enter_guest(struct vcpu *vcpu)
 	int result = ioctl(vcpu->fd, KVM_RUN, 0);
 
 	if (__builtin_expect(
-		    atomic_load_explicit(&vcpu->kvm->coalesce.may_hold, memory_order_acquire), 0)) {
+		    atomic_load_explicit(&vcpu->kvm->coalesce.may_hold, memory_order_acquire), 0) &&
+		!(result == 0 && coalesce_can_wait(&vcpu->kvm->coalesce, vcpu->run))) {
 		int saved = errno;
 
 		coalesce_drain(vcpu->kvm, vcpu->env.pio);
