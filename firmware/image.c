@@ -240,7 +240,6 @@ static void probe_rest(const uint8_t *head, size_t len, struct image_info *info)
 		say(info, IMAGE_OTHER, "a file of unknown format");
 }
 
-/* What can be told without looking at more than headers. */
 static bool probe_kernel(const struct source *source, struct image_info *info)
 {
 	if (bzimage_is_linux(source))
@@ -250,6 +249,24 @@ static bool probe_kernel(const struct source *source, struct image_info *info)
 	else
 		return false;
 	return true;
+}
+
+/* An archive that is not packed. */
+static bool probe_archive(const struct source *source, struct image_info *info)
+{
+	uint8_t start[6];
+	uint64_t len = source_read_some(source, 0, start, sizeof(start));
+
+	for (size_t i = 0; i < ARRAY_SIZE(magics); i++) {
+		const struct magic *m = &magics[i];
+
+		if (m->kind == IMAGE_ARCHIVE && len == m->len &&
+			!memcmp(start, m->bytes, sizeof(start))) {
+			say(info, m->kind, m->text);
+			return true;
+		}
+	}
+	return false;
 }
 
 static void probe_plain(
@@ -293,8 +310,8 @@ void image_probe(const struct source *source, struct image_info *info)
 	size_t len;
 
 	*info = (struct image_info){.kind = IMAGE_OTHER, .packing = UNPACK_NONE};
-	/* What is started most often is known by its first bytes. */
-	if (probe_kernel(source, info))
+	/* What is started most often is known by its headers: nothing else is touched. */
+	if (probe_kernel(source, info) || probe_archive(source, info))
 		return;
 	head = malloc(HEAD_BYTES);
 	len = head ? (size_t)source_read_some(source, 0, head, HEAD_BYTES) : 0;
