@@ -10,6 +10,19 @@
 #include "vmm/doctor_text.h"
 #include "vmm/kvm/kvm.h"
 
+/* A failure is for the probes to tell of, which need a machine as well. */
+static uint64_t time_making(struct kvm *kvm)
+{
+	uint64_t began_ns = util_now_ns(), took_ns;
+	struct err err = ERR_INIT;
+
+	if (kvm_create_vm(kvm, &err) < 0)
+		return 0;
+	took_ns = util_now_ns() - began_ns;
+	kvm_destroy_vm(kvm);
+	return took_ns;
+}
+
 static void examine_kvm(struct doctor_facts *facts)
 {
 	struct kvm *kvm = malloc(sizeof(*kvm));
@@ -20,6 +33,7 @@ static void examine_kvm(struct doctor_facts *facts)
 	}
 	if (kvm_open(kvm, &facts->trouble) == 0) {
 		facts->was_opened = true;
+		facts->making_ns = time_making(kvm);
 		probe_run_all(kvm, facts->probes, &facts->trouble);
 		facts->vcpus_max = kvm->vcpus_max;
 		facts->tsc_khz = kvm->tsc_khz;

@@ -13,6 +13,9 @@
  */
 #define INTERPRETED_BELOW_MIPS 20.0
 
+/* Without a wait KVM takes a tenth of a millisecond, with one a few ticks of the host's clock. */
+#define LONG_MAKING_NS UINT64_C(3000000)
+
 enum {
 	LABEL_WIDTH = 20
 };
@@ -171,6 +174,18 @@ static const char *virtualization_text(const struct host_facts *host)
 	return "not offered (no vmx or svm flag)";
 }
 
+/* Linux 6.0 to 6.13: KVM_CREATE_VM moves a thread into our cgroup, under a lock that waits for RCU. */
+static void print_making(const struct doctor_facts *facts, FILE *out)
+{
+	const struct host_facts *host = &facts->host;
+
+	row(out, "making a machine", "%.1f ms", (double)facts->making_ns / 1e6);
+	if (facts->making_ns < LONG_MAKING_NS || !host->cgroups[0] || host->cgroups_are_quick)
+		return;
+	row(out, "", "root can make it shorter, and forks and exits a little longer, by");
+	row(out, "", "mount -o remount,favordynmods %s", host->cgroups);
+}
+
 static void print_host(const struct doctor_facts *facts, FILE *out)
 {
 	const struct host_facts *host = &facts->host;
@@ -198,6 +213,8 @@ static void print_host(const struct doctor_facts *facts, FILE *out)
 	row(out, "KVM's interface", "version 12; at most %u processors a guest", facts->vcpus_max);
 	if (facts->tsc_khz)
 		row(out, "guests' TSC", "%.3f MHz", facts->tsc_khz / 1000.0);
+	if (facts->making_ns)
+		print_making(facts, out);
 }
 
 static void print_probe(enum probe_id id, const struct probe_result *result, FILE *out)

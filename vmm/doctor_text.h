@@ -17,6 +17,8 @@ struct doctor_facts {
 	bool was_opened;
 	unsigned vcpus_max;
 	unsigned tsc_khz; /* of guests, 0 = not known */
+	uint64_t
+		making_ns; /* what KVM took for a machine, the first of this process; 0 = not known */
 	struct probe_result probes[PROBE_COUNT];
 };
 

@@ -362,6 +362,30 @@ static void test_report_of_a_healthy_host(void **state)
 	free(text);
 }
 
+static void test_report_says_what_makes_starts_long(void **state)
+{
+	struct doctor_facts facts = healthy_facts();
+	char *text;
+
+	(void)state;
+	strcpy(facts.host.cgroups, "/sys/fs/cgroup");
+	facts.making_ns = 120000;
+	text = print(&facts);
+	assert_has(text, "making a machine     0.1 ms\n");
+	assert_null(strstr(text, "favordynmods"));
+	free(text);
+	facts.making_ns = 8200000;
+	text = print(&facts);
+	assert_has(text, "making a machine     8.2 ms\n");
+	assert_has(text, "mount -o remount,favordynmods /sys/fs/cgroup\n");
+	free(text);
+	/* There already, or no such mount: something else makes it long. */
+	facts.host.cgroups_are_quick = true;
+	text = print(&facts);
+	assert_null(strstr(text, "favordynmods"));
+	free(text);
+}
+
 static void test_report_says_what_a_failure_means(void **state)
 {
 	struct doctor_facts facts = healthy_facts();
@@ -442,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_a_loop_without_end_is_no_pass),
 		cmocka_unit_test(test_no_kvm),
 		cmocka_unit_test(test_report_of_a_healthy_host),
+		cmocka_unit_test(test_report_says_what_makes_starts_long),
 		cmocka_unit_test(test_report_says_what_a_failure_means),
 		cmocka_unit_test(test_report_without_kvm_shows_no_probes),
 		cmocka_unit_test(test_instruction_names),

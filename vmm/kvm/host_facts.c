@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <mntent.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,6 +230,22 @@ static void gather_memory(struct host_facts *facts)
 	}
 }
 
+/* KVM_CREATE_VM makes a thread and moves it into our cgroup. */
+static void gather_cgroups(struct host_facts *facts)
+{
+	FILE *file = setmntent("/proc/self/mounts", "re");
+	struct mntent *mount;
+
+	while (file && !facts->cgroups[0] && (mount = getmntent(file))) {
+		if (strcmp(mount->mnt_type, "cgroup2"))
+			continue;
+		copy_text(facts->cgroups, sizeof(facts->cgroups), mount->mnt_dir);
+		facts->cgroups_are_quick = hasmntopt(mount, "favordynmods");
+	}
+	if (file)
+		endmntent(file);
+}
+
 static void gather_tun(struct host_facts *facts)
 {
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -249,6 +266,7 @@ void host_facts_gather(struct host_facts *facts)
 	gather_node(facts);
 	gather_memory(facts);
 	gather_tun(facts);
+	gather_cgroups(facts);
 }
 
 const char *host_facts_module(const struct host_facts *facts)

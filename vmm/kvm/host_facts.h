@@ -45,6 +45,8 @@ struct host_facts {
 	uint64_t hugepages_free; /* of 2 MiB */
 	char thp[24];		 /* transparent huge pages: "always", "madvise", "never", "" */
 	bool has_tun;		 /* /dev/net/tun can be opened */
+	char cgroups[64];	 /* where the cgroup2 hierarchy is mounted, "" if nowhere */
+	bool cgroups_are_quick;	 /* with favordynmods: its locks wait for no grace period */
 };
 
 void host_facts_gather(struct host_facts *facts);
