@@ -162,6 +162,9 @@ static uint8_t interrupt_id(const struct serial *serial)
 {
 	uint8_t ier = serial->ier;
 
+	/* A guest that polls, at each access. */
+	if (!ier)
+		return UART_IIR_NO_INT;
 	if ((ier & UART_IER_RLSI) && (serial->overrun || uart_rx_break_is_next(&serial->rx)))
 		return UART_IIR_RLSI;
 	if ((ier & UART_IER_RDI) && uart_rx_used(&serial->rx) >= trigger_level(serial))
