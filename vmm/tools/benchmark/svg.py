@@ -38,7 +38,7 @@ def nice_step(highest):
 def legend(phases, y):
     parts, x = [], LABEL
     for phase, shade in phases.items():
-        width = 28 + 6.6 * len(phase)
+        width = 32 + 7.1 * len(phase)
         if x + width > WIDTH:
             x, y = LABEL, y + 16
         parts.append(rect(x, y - 9, 12, 10, shade, phase))
