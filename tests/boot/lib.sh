@@ -290,6 +290,16 @@ background() {
 	all_pids+=("$!")
 }
 
+# arrived FILE MIB: waits for it; whether it is all, and right, is for the caller to see. The guest
+# has sent all before this host's program has written all.
+arrived() {
+	local tries
+	for ((tries = 0; tries < 300; tries++)); do
+		[ "$(stat -c %s "$1")" -ge $(($2 << 20)) ] && return
+		sleep 0.1
+	done
+}
+
 # own_network: the test goes on in a network namespace of its own, where it may make interfaces.
 own_network() {
 	if [ -z "${BOOT_TEST_OWN_NETWORK-}" ]; then

@@ -44,6 +44,7 @@ for card in 0 1; do
 	check "card $card: $mib MiB of TCP to the guest" \
 		expect "^net download$card $(sha256sum <"$work/data" | cut -c 1-64)"
 	expect "^net uploaded$card"
+	arrived "$work/uploaded$card" "$mib"
 	check "card $card: $mib MiB of TCP from the guest" is "$sum" \
 		"$(sha256sum <"$work/uploaded$card" | cut -c 1-64)"
 done

@@ -77,6 +77,7 @@ check "$mib MiB of TCP to the guest" net download "$(sha256sum <"$work/data" | c
 expect_line '^net data '
 sum=$(cut -d' ' -f3 <<<"$matched")
 expect '^net uploaded'
+arrived "$work/uploaded" "$mib"
 check "$mib MiB of TCP from the guest" is "$sum" "$(sha256sum <"$work/uploaded" | cut -c 1-64)"
 check "UDP and its answer" net udp 'heard: hello$'
 check "IPv6: ping to the host" net ping6 '1$'
