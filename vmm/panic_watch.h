@@ -15,7 +15,8 @@
 #include "vmm/guest_driver.h"
 
 enum {
-	PANIC_WATCH_LINES = 80,
+	/* A back trace with all that looks like an address on 16 KiB of stack, and the registers. */
+	PANIC_WATCH_LINES = 300,
 	PANIC_WATCH_LINE_MAX = 200
 };
 
